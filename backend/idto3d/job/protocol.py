@@ -208,6 +208,11 @@ class JobFolder:
         return self.root / "result"
 
     @property
+    def head(self) -> Path:
+        """The finished head: glTF binary with its maps and one morph target an expression."""
+        return self.result / "head.glb"
+
+    @property
     def lock(self) -> Path:
         """Which process works on the job."""
         return self.root / "lock"

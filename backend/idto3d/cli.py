@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: `idto3d generate | resume | pictures | doctor | evaluate | train | dataset`.
+
+Only argparse is loaded to print the help; each command imports what it needs when it runs.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from idto3d import __version__
+from idto3d.errors import UserError
+
+BAD_INPUT, INTERNAL, STOPPED = 2, 1, 130
+
+# Commands whose options and work are defined in the module named here: add_arguments(parser) and
+# run(arguments) -> int | None.
+ELSEWHERE = {
+    ("train",): "idto3d.training.cli",
+    ("dataset",): "idto3d.training.dataset",
+    ("evaluate", "likeness"): "idto3d.evaluation.likeness",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 internal error, 2 bad input, 130 stopped.
+
+    Args:
+        argv: the words after the program's name; None = those of this process.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = build_parser(words).parse_args(words)
+    from idto3d.job.protocol import Cancelled
+
+    try:
+        return arguments.run(arguments) or 0
+    except UserError as error:
+        print(f"idto3d: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except (Cancelled, KeyboardInterrupt):
+        return STOPPED
+
+
+def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser for `words`; of the commands defined elsewhere only the one that is asked for
+    is loaded.
+    """
+    parser = argparse.ArgumentParser(
+        prog="idto3d", description="A person's head in 3D, with expressions, from photographs."
+    )
+    parser.add_argument("--version", action="version", version=f"idto3d {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_generate(commands)
+
+    resume = commands.add_parser("resume", help="go on with a job that was stopped or killed")
+    _add_job(resume)
+    resume.add_argument("--quiet", action="store_true", help="print errors only")
+    resume.set_defaults(run=_resume)
+
+    pictures = commands.add_parser("pictures", help="render the overview of a finished head again")
+    _add_job(pictures)
+    pictures.set_defaults(run=_pictures)
+
+    doctor = commands.add_parser("doctor", help="check this machine and say what is missing")
+    doctor.add_argument("--json", action="store_true", help="print the report as JSON")
+    doctor.set_defaults(run=_doctor)
+
+    evaluate = commands.add_parser("evaluate", help="measure the quality of generated heads")
+    measures = evaluate.add_subparsers(title="measures", required=True, metavar="MEASURE")
+    groups = {
+        ("train",): (commands, "train a prior"),
+        ("dataset",): (commands, "render a training set of synthetic people"),
+        ("evaluate", "likeness"): (measures, "heads of held-out people against the truth"),
+    }
+    for command, (group, text) in groups.items():
+        wanted = tuple(words[: len(command)]) == command
+        command_parser = group.add_parser(command[-1], help=text)
+        if wanted:
+            module = import_module(ELSEWHERE[command])
+            module.add_arguments(command_parser)
+            command_parser.set_defaults(run=module.run)
+    return parser
+
+
+def _add_generate(commands: Any) -> None:
+    parser = commands.add_parser("generate", help="make a head from photographs")
+    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photographs of one person")
+    parser.add_argument(
+        "--expressions",
+        default="",
+        metavar="A,B,...",
+        help="expressions beside the neutral face, for example smile,jaw_open",
+    )
+    parser.add_argument(
+        "--preset",
+        choices=("draft", "standard", "paper"),
+        default="draft",
+        help="draft: minutes on a CPU; standard; paper: the settings of the paper, for a GPU",
+    )
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="DIR", help="the job's folder"
+    )
+    parser.add_argument("--name", default="head", help="name of the person and of the object")
+    parser.add_argument("--seed", type=int, default=0, help="same seed and machine, same head")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--prior", type=Path, metavar="DIR", help="another diffusion prior than the shipped one"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="replace one setting of the preset; may be given several times",
+    )
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    parser.set_defaults(run=_generate)
+
+
+def _add_job(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", type=Path, metavar="DIR", help="the folder given to --output")
+
+
+def _generate(arguments: argparse.Namespace) -> int:
+    from idto3d.job.preflight import check_request, create_job, withdraw_job
+    from idto3d.job.protocol import Request
+
+    expressions = (word.strip() for word in arguments.expressions.split(","))
+    request = Request(
+        photos=tuple(str(Path(photo).absolute()) for photo in arguments.photos),
+        expressions=tuple(dict.fromkeys(word for word in expressions if word)),
+        name=arguments.name,
+        preset=arguments.preset,
+        seed=arguments.seed,
+        device=arguments.device,
+        prior=str(arguments.prior.absolute()) if arguments.prior else None,
+        overrides=parse_overrides(arguments.set),
+    )
+    check_request(request)
+    made_root = not arguments.output.exists()
+    folder = create_job(arguments.output, request)
+    try:
+        return _work(arguments.output, arguments.quiet)
+    except UserError:
+        withdraw_job(folder, made_root)
+        raise
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    from idto3d.job.preflight import check_request
+    from idto3d.job.protocol import JobFolder
+
+    check_request(JobFolder(arguments.job).read_request())
+    return _work(arguments.job, arguments.quiet)
+
+
+def _work(root: Path, quiet: bool) -> int:
+    from idto3d.generate import generate
+    from idto3d.job import worker
+    from idto3d.job.protocol import Cancelled, JobFolder
+    from idto3d.job.terminal import TerminalReporter
+
+    folder = JobFolder(root)
+    listeners = [] if quiet else [TerminalReporter(sys.stdout)]
+    try:
+        worker.run(folder, generate, listeners)
+    except Cancelled:
+        print(f"Stopped. Go on with: idto3d resume {root}", file=sys.stderr)
+        return STOPPED
+    except worker.InternalError as error:
+        print(f"idto3d: {error}", file=sys.stderr)
+        return INTERNAL
+    if not quiet:
+        print(f"The head is in {folder.head}")
+    return 0
+
+
+def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
+    """`["geometry.steps=20", "light=fixed"]` -> `{"geometry.steps": 20, "light": "fixed"}`.
+
+    Values are read as JSON where they are JSON, else as text.
+
+    Raises:
+        UserError: a pair has no `=`.
+    """
+    overrides: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise UserError(f"'{pair}' is no setting. Write --set NAME=VALUE.")
+        try:
+            overrides[name] = json.loads(text)
+        except ValueError:
+            overrides[name] = text
+    return overrides
+
+
+def _pictures(arguments: argparse.Namespace) -> int:
+    from idto3d.job.protocol import JobFolder
+    from idto3d.pictures import make_pictures
+
+    folder = JobFolder(arguments.job)
+    folder.read_request()
+    if not folder.head.is_file():
+        raise UserError(
+            f"The job in {arguments.job} has no finished head. "
+            f"Go on with it: idto3d resume {arguments.job}."
+        )
+    for path in make_pictures(folder):
+        print(path)
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from idto3d import doctor
+
+    checks = doctor.examine()
+    print(doctor.as_json(checks) if arguments.json else doctor.as_text(checks))
+    return 0 if all(check.state != "fail" for check in checks) else INTERNAL
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be known to be wrong with a request before anything is written or computed.
+
+Whether a photo shows a usable face is judged by `identity`, when the job has begun.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from idto3d.assets import PRIOR, expression_names
+from idto3d.errors import UserError
+from idto3d.job.protocol import JobFolder, Request
+
+
+def check_request(request: Request) -> None:
+    """Check photos, expressions, prior and device of a request.
+
+    Raises:
+        UserError: the first thing found that makes the request impossible.
+    """
+    check_photos(request.photos)
+    vocabulary = expression_names()
+    for name in request.expressions:
+        check_expression(name, vocabulary)
+    check_prior(Path(request.prior) if request.prior is not None else PRIOR)
+    check_device(request.device)
+
+
+def check_photos(photos: Sequence[str]) -> None:
+    """Raise UserError unless every photo is a readable file."""
+    for photo in photos:
+        path = Path(photo)
+        if not path.exists():
+            raise UserError(f"There is no file {photo}. Check the spelling of its name.")
+        if path.is_dir():
+            raise UserError(
+                f"{photo} is a folder. Name the photos themselves, for example {photo}/*.jpg."
+            )
+        if not os.access(path, os.R_OK):
+            raise UserError(f"{photo} can't be read. Ask for permission to read it.")
+
+
+def check_expression(name: str, vocabulary: Sequence[str]) -> None:
+    """Raise UserError with the nearest names unless `name` is in the vocabulary."""
+    if name in vocabulary:
+        return
+    near = difflib.get_close_matches(name, vocabulary, n=3, cutoff=0.5)
+    remedy = f"Did you mean {' or '.join(near)}?" if near else f"Known are {', '.join(vocabulary)}."
+    raise UserError(f"There is no expression named '{name}'. {remedy}")
+
+
+def check_prior(folder: Path) -> None:
+    """Raise UserError unless the prior's folder is complete and its files are as recorded."""
+    manifest = folder / "prior.json"
+    if not manifest.is_file():
+        raise UserError(
+            f"There is no diffusion prior in {folder} (prior.json is missing). "
+            "Name the folder of a prior with --prior."
+        )
+    try:
+        files = dict(json.loads(manifest.read_text(encoding="utf-8"))["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{manifest} is damaged. Fetch the prior again.") from error
+    for name, digest in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise UserError(f"The prior's file {path} is missing. Fetch the prior again.")
+        with open(path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != digest:
+            raise UserError(
+                f"The prior's file {path} is damaged (its checksum differs). Fetch the prior again."
+            )
+
+
+def check_device(device: str) -> None:
+    """Raise UserError when CUDA is asked for and can't be used."""
+    if device != "cuda":
+        return
+    import torch  # takes seconds to load, and only this question needs it
+
+    if torch.cuda.is_available():
+        return
+    if torch.version.cuda is None:
+        raise UserError(
+            "CUDA was asked for, but the installed torch has no CUDA. "
+            "Use --device cpu, or install torch with CUDA as the README says."
+        )
+    raise UserError(
+        "CUDA was asked for, but torch finds no NVIDIA GPU. Use --device cpu, or check the driver."
+    )
+
+
+def create_job(root: Path, request: Request) -> JobFolder:
+    """Make the folder of a new job with its request in it.
+
+    Raises:
+        UserError: there is a job already, or the folder can't be made or written.
+    """
+    folder = JobFolder(root)
+    if folder.request.exists():
+        raise UserError(
+            f"{root} already holds a job. Go on with 'idto3d resume {root}', or name another folder."
+        )
+    try:
+        folder.write_request(request)
+    except OSError as error:
+        raise UserError(
+            f"The folder {root} can't be written ({error.strerror}). "
+            "Name another one with --output."
+        ) from error
+    return folder
+
+
+def withdraw_job(folder: JobFolder, made_root: bool) -> None:
+    """Take back a new job that was refused before it made anything: nothing is left half-written.
+
+    Does nothing once a checkpoint, preview or result exists.
+
+    Args:
+        folder: the job that `create_job` made.
+        made_root: the folder itself did not exist before.
+    """
+    if any(path.exists() for path in (folder.checkpoint, folder.preview, folder.result)):
+        return
+    for path in (folder.request, folder.events, folder.log):
+        path.unlink(missing_ok=True)
+    if made_root and not any(folder.root.iterdir()):
+        folder.root.rmdir()

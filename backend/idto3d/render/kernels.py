@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# mypy: disable-error-code="valid-type, misc, operator"
+"""The Warp kernels of the renderer, one source for CPU and CUDA.
+
+Warp compiles them on first use and keeps the result in its cache folder. Kernels marked
+`enable_backward=False` decide visibility; Warp derives the adjoints of the others.
+"""
+
+import warp as wp
+
+# One kernel instruction must not fuse multiply and add: an edge function evaluated from the two
+# sides of a shared edge has to give exactly opposite numbers, or pixels fall through the crack.
+wp.set_module_options({"fuse_fp": False})
+
+EMPTY_KEY = wp.constant(wp.uint64(0xFFFFFFFFFFFFFFFF))
+
+
+@wp.func
+def to_pixels(clip: wp.vec4, height: int, width: int) -> wp.vec3:
+    """Clip position to (column, row, z/w) with pixel centres at whole numbers."""
+    return wp.vec3(
+        0.5 * (clip[0] / clip[3] + 1.0) * float(width) - 0.5,
+        0.5 * (1.0 - clip[1] / clip[3]) * float(height) - 0.5,
+        clip[2] / clip[3],
+    )
+
+
+@wp.func
+def cross2(ax: float, ay: float, bx: float, by: float) -> float:
+    return ax * by - bx * ay
+
+
+@wp.kernel(enable_backward=False)
+def nearest_face(
+    clip: wp.array2d(dtype=wp.vec4),
+    faces: wp.array(dtype=wp.vec3i),
+    height: int,
+    width: int,
+    key: wp.array3d(dtype=wp.uint64),
+):
+    image, face = wp.tid()
+    corner = faces[face]
+    clip0 = clip[image, corner[0]]
+    clip1 = clip[image, corner[1]]
+    clip2 = clip[image, corner[2]]
+    # Triangles that reach behind the camera are dropped, not clipped.
+    if wp.min(wp.min(clip0[3], clip1[3]), clip2[3]) <= 0.0:
+        return
+    p0 = to_pixels(clip0, height, width)
+    p1 = to_pixels(clip1, height, width)
+    p2 = to_pixels(clip2, height, width)
+    # Clamping before the conversion keeps far off-screen coordinates inside int32.
+    left = wp.ceil(wp.max(wp.min(wp.min(p0[0], p1[0]), p2[0]), 0.0))
+    right = wp.floor(wp.min(wp.max(wp.max(p0[0], p1[0]), p2[0]), float(width - 1)))
+    top = wp.ceil(wp.max(wp.min(wp.min(p0[1], p1[1]), p2[1]), 0.0))
+    bottom = wp.floor(wp.min(wp.max(wp.max(p0[1], p1[1]), p2[1]), float(height - 1)))
+    if left > right or top > bottom:
+        return
+    area = cross2(p1[0] - p0[0], p1[1] - p0[1], p2[0] - p0[0], p2[1] - p0[1])
+    if area == 0.0:
+        return
+    for row in range(int(top), int(bottom) + 1):
+        y = float(row)
+        for column in range(int(left), int(right) + 1):
+            x = float(column)
+            weight0 = cross2(p1[0] - x, p1[1] - y, p2[0] - x, p2[1] - y) / area
+            weight1 = cross2(p2[0] - x, p2[1] - y, p0[0] - x, p0[1] - y) / area
+            weight2 = cross2(p0[0] - x, p0[1] - y, p1[0] - x, p1[1] - y) / area
+            if weight0 >= 0.0 and weight1 >= 0.0 and weight2 >= 0.0:
+                depth = weight0 * p0[2] + weight1 * p1[2] + weight2 * p2[2]
+                if depth >= -1.0 and depth < 1.0:
+                    # Fixed-point depth above, face below: the minimum is the nearest face.
+                    fixed = wp.uint64(wp.float64(depth + 1.0) * wp.float64(2147483647.0))
+                    wp.atomic_min(
+                        key, image, row, column, (fixed << wp.uint64(32)) | wp.uint64(face)
+                    )
+
+
+@wp.kernel(enable_backward=False)
+def unpack_face(key: wp.array3d(dtype=wp.uint64), face: wp.array3d(dtype=int)):
+    image, row, column = wp.tid()
+    packed = key[image, row, column]
+    if packed == EMPTY_KEY:
+        face[image, row, column] = -1
+    else:
+        face[image, row, column] = int(packed & wp.uint64(0xFFFFFFFF))
+
+
+@wp.kernel
+def barycentric(
+    clip: wp.array2d(dtype=wp.vec4),
+    faces: wp.array(dtype=wp.vec3i),
+    face: wp.array3d(dtype=int),
+    barycentric: wp.array3d(dtype=wp.vec3),
+    depth: wp.array3d(dtype=float),
+):
+    """Homogeneous edge functions (Olano and Greer 1997, section 3): no division by w."""
+    image, row, column = wp.tid()
+    index = face[image, row, column]
+    if index >= 0:
+        corner = faces[index]
+        clip0 = clip[image, corner[0]]
+        clip1 = clip[image, corner[1]]
+        clip2 = clip[image, corner[2]]
+        # The pixel's ray in normalised device coordinates.
+        x = (2.0 * float(column) + 1.0) / float(face.shape[2]) - 1.0
+        y = 1.0 - (2.0 * float(row) + 1.0) / float(face.shape[1])
+        x0 = clip0[0] - x * clip0[3]
+        y0 = clip0[1] - y * clip0[3]
+        x1 = clip1[0] - x * clip1[3]
+        y1 = clip1[1] - y * clip1[3]
+        x2 = clip2[0] - x * clip2[3]
+        y2 = clip2[1] - y * clip2[3]
+        edge0 = cross2(x1, y1, x2, y2)
+        edge1 = cross2(x2, y2, x0, y0)
+        edge2 = cross2(x0, y0, x1, y1)
+        scale = 1.0 / (edge0 + edge1 + edge2)
+        weight = wp.vec3(edge0 * scale, edge1 * scale, edge2 * scale)
+        barycentric[image, row, column] = weight
+        depth[image, row, column] = (
+            weight[0] * clip0[2] + weight[1] * clip1[2] + weight[2] * clip2[2]
+        ) / (weight[0] * clip0[3] + weight[1] * clip1[3] + weight[2] * clip2[3])
+
+
+@wp.kernel
+def interpolate(
+    attributes: wp.array3d(dtype=float),
+    faces: wp.array(dtype=wp.vec3i),
+    face: wp.array3d(dtype=int),
+    barycentric: wp.array3d(dtype=wp.vec3),
+    image_out: wp.array4d(dtype=float),
+):
+    image, row, column = wp.tid()
+    index = face[image, row, column]
+    if index >= 0:
+        corner = faces[index]
+        weight = barycentric[image, row, column]
+        # Attributes shared by all images come with a batch of one.
+        source = wp.min(image, attributes.shape[0] - 1)
+        for channel in range(attributes.shape[2]):
+            image_out[image, row, column, channel] = (
+                weight[0] * attributes[source, corner[0], channel]
+                + weight[1] * attributes[source, corner[1], channel]
+                + weight[2] * attributes[source, corner[2], channel]
+            )
+
+
+@wp.kernel
+def area_normals(
+    vertices: wp.array2d(dtype=wp.vec3),
+    faces: wp.array(dtype=wp.vec3i),
+    total: wp.array2d(dtype=wp.vec3),
+):
+    batch, face = wp.tid()
+    corner = faces[face]
+    origin = vertices[batch, corner[0]]
+    # The cross product of two edges is twice the area long: large faces count for more.
+    normal = wp.cross(vertices[batch, corner[1]] - origin, vertices[batch, corner[2]] - origin)
+    wp.atomic_add(total, batch, corner[0], normal)
+    wp.atomic_add(total, batch, corner[1], normal)
+    wp.atomic_add(total, batch, corner[2], normal)

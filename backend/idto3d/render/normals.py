@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Vertex normals and the camera-space normal maps that the geometry prior looks at."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+import warp as wp
+from torch import Tensor
+
+from . import kernels
+from .cameras import Cameras, transform
+from .launch import array, launch
+from .rasterize import interpolate, rasterize
+
+
+class _AreaNormals(torch.autograd.Function):
+    """vertices (B,V,3), faces (F,3) int32 -> sum of face cross products at each vertex (B,V,3)."""
+
+    @staticmethod
+    def forward(context: Any, vertices: Tensor, faces: Tensor) -> Tensor:
+        total = torch.zeros_like(vertices)
+        launch(
+            kernels.area_normals,
+            (len(vertices), len(faces)),
+            [array(vertices, wp.vec3), array(faces, wp.vec3i)],
+            [array(total, wp.vec3)],
+        )
+        context.save_for_backward(vertices, faces, total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        vertices, faces, total = context.saved_tensors
+        vertex_gradient = torch.zeros_like(vertices)
+        launch(
+            kernels.area_normals,
+            (len(vertices), len(faces)),
+            [array(vertices, wp.vec3), array(faces, wp.vec3i)],
+            [array(total, wp.vec3)],
+            [array(vertex_gradient, wp.vec3), None],
+            [array(gradients[0].contiguous(), wp.vec3)],
+        )
+        return vertex_gradient, None
+
+
+def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Unit normals (...,V,3) of vertices (...,V,3); faces (F,3) counter-clockwise from outside.
+
+    The area-weighted mean of the faces around each vertex; a vertex without faces gets a zero
+    normal. Differentiable.
+    """
+    flat = vertices.reshape(-1, *vertices.shape[-2:]).contiguous().float()
+    total = _AreaNormals.apply(flat, faces.to(torch.int32).contiguous())
+    # Cross products at fine resolution are near 1e-6: the guard must stay far below.
+    return functional.normalize(total, dim=-1, eps=1e-20).reshape(vertices.shape)
+
+
+def camera_normals_image(
+    vertices: Tensor, faces: Tensor, cameras: Cameras, size: int, antialiased: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Smooth normals in camera space as an RGB image.
+
+    vertices: (V,3) or (B,V,3) world; cameras: B of them; size: height and width in pixels.
+    Returns image (B,size,size,3) in [0,1], RGB = (n + 1) / 2 with +X right, +Y up, +Z toward the
+    viewer, on white, and mask (B,size,size,1). With `antialiased` both are blended across
+    silhouettes and carry the silhouette's gradient.
+    """
+    clip = transform(vertices, cameras)
+    fragments = rasterize(clip, faces, size, size)
+    normal = interpolate(vertex_normals(vertices, faces), fragments, faces)
+    rotated = normal.flatten(1, 2) @ cameras.view[:, :3, :3].transpose(1, 2)
+    colour = 0.5 * functional.normalize(rotated, dim=-1, eps=1e-8).view_as(normal) + 0.5
+    mask = fragments.mask
+    image = torch.cat([torch.lerp(torch.ones_like(colour), colour, mask), mask], -1)
+    return image[..., :3], image[..., 3:]

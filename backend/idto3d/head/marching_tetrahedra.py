@@ -47,7 +47,7 @@ _TRIANGLES = _triangle_table()
 
 
 def unique_edges(tetrahedra: torch.Tensor) -> Edges:
-    """The edge table of tetrahedra (T,4): sorts 6 T keys, so keep it as long as they don't change."""
+    """The edge table of tetrahedra (T,4): sorts 6 T keys, so keep it while they stay."""
     pairs = tetrahedra[:, torch.tensor(_EDGES, device=tetrahedra.device)]
     low, high = pairs.amin(dim=-1), pairs.amax(dim=-1)
     base = int(tetrahedra.max()) + 1
@@ -71,7 +71,8 @@ class Surface:
 
     def interpolate(self, attribute: torch.Tensor) -> torch.Tensor:
         """A lattice attribute (N,C) or (N,) at the surface vertices: (V,C) or (V,)."""
-        first, second = attribute[self.ends[:, 0]], attribute[self.ends[:, 1]]
+        both = attribute.index_select(0, self.ends.T.reshape(-1))
+        first, second = both.unflatten(0, (2, -1))
         weight = self.weight.view(-1, *[1] * (attribute.dim() - 1))
         return first + weight * (second - first)
 
@@ -85,29 +86,35 @@ def extract_surface(
     respect to `vertices` and `sdf`. A value of exactly zero counts as outside. The surface is
     closed when it doesn't leave the lattice, and empty (V = F = 0) when no sign changes.
     """
-    inside = sdf.detach() < 0
-    bit = inside.to(torch.uint8)
-    pattern = bit[tetrahedra[:, 0]]
-    for corner in range(1, 4):
-        pattern |= bit[tetrahedra[:, corner]] << corner
-    crossed_tetrahedra = torch.nonzero((pattern != 0) & (pattern != 15))[:, 0]
-    table = _TRIANGLES.to(sdf.device)[pattern[crossed_tetrahedra].long()]
-    rows = edges.of_tetrahedron[crossed_tetrahedra]
-    first = torch.gather(rows, 1, table[:, 0])
-    is_quad = table[:, 1, 0] >= 0
-    second = torch.gather(rows[is_quad], 1, table[is_quad, 1])
+    inside = (sdf.detach() < 0).to(torch.uint8)
+    # index_select throughout: on the CPU it is several times faster than indexing by brackets.
+    a, b, c, d = inside.index_select(0, tetrahedra.T.reshape(-1)).view(4, -1)
+    pattern = a + 2 * b + 4 * c + 8 * d
+    crossed = torch.nonzero((pattern != 0) & (pattern != 15))[:, 0]
+    pattern = pattern.index_select(0, crossed).long()
+    triangles = _TRIANGLES.to(sdf.device)
+    rows = edges.of_tetrahedron.index_select(0, crossed)
+    first = torch.gather(rows, 1, triangles[:, 0].index_select(0, pattern))
+    quads = torch.nonzero((triangles[:, 1, 0] >= 0).index_select(0, pattern))[:, 0]
+    second = torch.gather(
+        rows.index_select(0, quads),
+        1,
+        triangles[:, 1].index_select(0, pattern.index_select(0, quads)),
+    )
     corner_edges = torch.cat([first, second])
 
     # Number the crossed edges in ascending order; only edges of crossed tetrahedra are touched.
-    number = torch.full((len(edges.ends),), -1, device=sdf.device)
-    number[corner_edges.view(-1)] = 1
-    used = torch.nonzero(number > 0)[:, 0]
+    is_used = torch.zeros(len(edges.ends), dtype=torch.bool, device=sdf.device)
+    is_used[corner_edges.view(-1)] = True
+    used = torch.nonzero(is_used)[:, 0]
+    number = torch.empty(len(edges.ends), dtype=torch.long, device=sdf.device)
     number[used] = torch.arange(len(used), device=sdf.device)
+    faces = number.index_select(0, corner_edges.view(-1)).view(-1, 3)
 
-    ends = edges.ends[used]
-    start, stop = sdf[ends[:, 0]], sdf[ends[:, 1]]
+    ends = edges.ends.index_select(0, used)
+    start, stop = sdf.index_select(0, ends.T.reshape(-1)).view(2, -1)
     weight = start / (start - stop)
-    surface = Surface(vertices, number[corner_edges], ends, weight)
+    surface = Surface(vertices, faces, ends, weight)
     return Surface(surface.interpolate(vertices), surface.faces, ends, weight)
 
 

@@ -12,7 +12,7 @@ of any of them, also one that lies inside another component.
 import torch
 import warp as wp
 
-wp.config.quiet = True
+wp.config.log_level = wp.LOG_WARNING
 wp.init()
 
 

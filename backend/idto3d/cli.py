@@ -17,12 +17,15 @@ from idto3d.errors import UserError
 
 BAD_INPUT, INTERNAL, STOPPED = 2, 1, 130
 
-# Commands whose options and work are defined in the module named here: add_arguments(parser) and
-# run(arguments) -> int | None.
+# Commands whose options and work are defined in the module named here, by add_arguments(parser)
+# and run(arguments) -> int | None; with their line of help.
 ELSEWHERE = {
-    ("train",): "idto3d.training.cli",
-    ("dataset",): "idto3d.training.dataset",
-    ("evaluate", "likeness"): "idto3d.evaluation.likeness",
+    ("train",): ("idto3d.training.cli", "train a prior"),
+    ("dataset",): ("idto3d.training.dataset", "render a training set of synthetic people"),
+    ("evaluate", "likeness"): (
+        "idto3d.evaluation.likeness",
+        "compare heads of held-out people with the truth",
+    ),
 }
 
 
@@ -71,16 +74,11 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="measure the quality of generated heads")
     measures = evaluate.add_subparsers(title="measures", required=True, metavar="MEASURE")
-    groups = {
-        ("train",): (commands, "train a prior"),
-        ("dataset",): (commands, "render a training set of synthetic people"),
-        ("evaluate", "likeness"): (measures, "heads of held-out people against the truth"),
-    }
-    for command, (group, text) in groups.items():
-        wanted = tuple(words[: len(command)]) == command
+    for command, (module_name, text) in ELSEWHERE.items():
+        group = measures if command[0] == "evaluate" else commands
         command_parser = group.add_parser(command[-1], help=text)
-        if wanted:
-            module = import_module(ELSEWHERE[command])
+        if tuple(words[: len(command)]) == command:
+            module = import_module(module_name)
             module.add_arguments(command_parser)
             command_parser.set_defaults(run=module.run)
     return parser
@@ -201,7 +199,6 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
 
 def _pictures(arguments: argparse.Namespace) -> int:
     from idto3d.job.protocol import JobFolder
-    from idto3d.pictures import make_pictures
 
     folder = JobFolder(arguments.job)
     folder.read_request()
@@ -210,6 +207,8 @@ def _pictures(arguments: argparse.Namespace) -> int:
             f"The job in {arguments.job} has no finished head. "
             f"Go on with it: idto3d resume {arguments.job}."
         )
+    from idto3d.pictures import make_pictures
+
     for path in make_pictures(folder):
         print(path)
     return 0

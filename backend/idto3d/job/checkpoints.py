@@ -42,7 +42,7 @@ class Checkpoints:
     def save(self, state: dict[str, Any]) -> Path:
         """Write the state; returns its file. On an OSError (a full disk) the older ones stay."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for torn in self._folder.glob("*.tmp"):
+        for torn in self._folder.glob("*.tmp*"):  # ours and the library's own
             torn.unlink()
         files = self._files()
         number = int(files[-1].stem) + 1 if files else 1

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from idto3d.assets import PRIOR, expression_names
@@ -104,11 +105,15 @@ def create_job(root: Path, request: Request) -> JobFolder:
     folder = JobFolder(root)
     if folder.request.exists():
         raise UserError(
-            f"{root} already holds a job. Go on with 'idto3d resume {root}', or name another folder."
+            f"{root} already holds a job. Go on with 'idto3d resume {root}', or name another "
+            "folder with --output."
         )
+    made_root = not root.exists()
     try:
         folder.write_request(request)
     except OSError as error:
+        with suppress(OSError):
+            withdraw_job(folder, made_root)
         raise UserError(
             f"The folder {root} can't be written ({error.strerror}). "
             "Name another one with --output."
@@ -127,7 +132,8 @@ def withdraw_job(folder: JobFolder, made_root: bool) -> None:
     """
     if any(path.exists() for path in (folder.checkpoint, folder.preview, folder.result)):
         return
-    for path in (folder.request, folder.events, folder.log):
+    temporary = folder.request.with_suffix(".json.tmp")
+    for path in (folder.request, temporary, folder.events, folder.log):
         path.unlink(missing_ok=True)
     if made_root and not any(folder.root.iterdir()):
         folder.root.rmdir()

@@ -3,6 +3,7 @@
 
 import pytest
 import torch
+
 from idto3d.head.lattice import bcc_lattice, cell_keys, keys_to_cells, lattice_of_cells
 from idto3d.head.marching_tetrahedra import unique_edges
 

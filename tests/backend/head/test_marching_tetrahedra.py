@@ -5,9 +5,9 @@ import math
 
 import pytest
 import torch
+
 from idto3d.head.lattice import bcc_lattice
 from idto3d.head.marching_tetrahedra import extract_surface, marching_tetrahedra, unique_edges
-
 from tests.backend.head.shapes import assert_closed, box, enclosed_volume, sphere, torus, union
 
 UNIT_TETRAHEDRON = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])

@@ -3,10 +3,10 @@
 
 import pytest
 import torch
+
 from idto3d.head.lattice import bcc_lattice
 from idto3d.head.marching_tetrahedra import extract_surface
 from idto3d.head.narrow_band import build_band, surface_escapes
-
 from tests.backend.head.shapes import assert_closed, box, sphere, torus, union
 
 

@@ -3,8 +3,8 @@
 
 import pytest
 import torch
-from idto3d.head.signed_distance import TriangleMesh, closest_point, mesh_signed_distance
 
+from idto3d.head.signed_distance import TriangleMesh, closest_point, mesh_signed_distance
 from tests.backend.head.shapes import icosphere
 
 

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Linear layers and their start values, drawn from a given generator."""
+
+import torch
+
+
+def linear(inputs: int, outputs: int, generator: torch.Generator) -> torch.nn.Linear:
+    """A linear layer with He's uniform start (for a ReLU behind it) and a zero bias."""
+    layer = torch.nn.Linear(inputs, outputs)
+    torch.nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
+    torch.nn.init.zeros_(layer.bias)
+    return layer
+
+
+def zero_linear(inputs: int, outputs: int) -> torch.nn.Linear:
+    """A linear layer whose output starts at exactly zero."""
+    layer = torch.nn.Linear(inputs, outputs)
+    torch.nn.init.zeros_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
+    return layer
+
+
+def set_transformer(
+    layers: int, width: int, heads: int, generator: torch.Generator
+) -> torch.nn.TransformerEncoder:
+    """A pre-norm transformer encoder without positions: its input is a set (B,K,width)."""
+    layer = torch.nn.TransformerEncoderLayer(
+        width, heads, dim_feedforward=2 * width, dropout=0.0, batch_first=True, norm_first=True
+    )
+    encoder = torch.nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+    for name, parameter in encoder.named_parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.xavier_uniform_(parameter, generator=generator)
+        elif name.endswith("bias"):
+            torch.nn.init.zeros_(parameter)
+    return encoder

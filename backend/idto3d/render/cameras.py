@@ -76,9 +76,7 @@ def orbit(
     yaw_, pitch_, distance_, angle = torch.broadcast_tensors(*(v.reshape(-1) for v in values))
     target_ = torch.as_tensor(target, dtype=torch.float32).to(yaw_.device).reshape(-1, 3)
     count = max(len(yaw_), len(target_))
-    yaw_, pitch_, distance_, angle = (
-        v.expand(count) for v in (yaw_, pitch_, distance_, angle)
-    )
+    yaw_, pitch_, distance_, angle = (v.expand(count) for v in (yaw_, pitch_, distance_, angle))
     sin_yaw, cos_yaw = torch.sin(torch.deg2rad(yaw_)), torch.cos(torch.deg2rad(yaw_))
     sin_pitch, cos_pitch = torch.sin(torch.deg2rad(pitch_)), torch.cos(torch.deg2rad(pitch_))
     zero = torch.zeros_like(yaw_)

@@ -11,7 +11,7 @@ from torch import Tensor
 from . import kernels
 from .cameras import Cameras, transform
 from .launch import array, launch
-from .rasterize import interpolate, rasterize
+from .rasterize import antialias, interpolate, rasterize
 
 
 class _AreaNormals(torch.autograd.Function):
@@ -73,4 +73,6 @@ def camera_normals_image(
     colour = 0.5 * functional.normalize(rotated, dim=-1, eps=1e-8).view_as(normal) + 0.5
     mask = fragments.mask
     image = torch.cat([torch.lerp(torch.ones_like(colour), colour, mask), mask], -1)
+    if antialiased:
+        image = antialias(image, fragments, clip, faces)
     return image[..., :3], image[..., 3:]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from . import kernels
 from .launch import array, launch
+from .silhouette import blend_silhouettes, half_edge_partners
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,7 @@ class _Barycentric(torch.autograd.Function):
     """clip (B,V,4), faces (F,3) int32, face (B,H,W) -> barycentric (B,H,W,3), depth (B,H,W)."""
 
     @staticmethod
-    def forward(
-        context: Any, clip: Tensor, faces: Tensor, face: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(context: Any, clip: Tensor, faces: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
         barycentric = torch.zeros(*face.shape, 3, device=clip.device)
         depth = torch.ones(face.shape, device=clip.device)
         launch(
@@ -88,9 +87,7 @@ class _Interpolate(torch.autograd.Function):
         return image
 
     @staticmethod
-    def backward(
-        context: Any, *gradients: Tensor
-    ) -> tuple[Tensor, Tensor, None, None]:
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         attributes, barycentric, faces, face, image = context.saved_tensors
         attribute_gradient = torch.zeros_like(attributes)
         barycentric_gradient = torch.zeros_like(barycentric)
@@ -113,7 +110,7 @@ def rasterize(clip: Tensor, faces: Tensor, height: int, width: int) -> Fragments
     clip: (B,V,4) float32 OpenGL clip positions; faces: (F,3) integer, both sides are seen.
     Triangles that reach behind the camera are dropped; between equal depths the lower face index
     wins, so the result is the same on each run. `barycentric` is differentiable with respect to
-    clip; visibility is not: `silhouette.antialias` adds that gradient.
+    clip; visibility is not: `antialias` adds that gradient.
     """
     clip = clip.contiguous().float()
     faces = faces.to(torch.int32).contiguous()
@@ -144,4 +141,29 @@ def interpolate(attributes: Tensor, fragments: Fragments, faces: Tensor) -> Tens
         fragments.barycentric.contiguous(),
         faces.to(torch.int32).contiguous(),
         fragments.face,
+    )
+
+
+def antialias(
+    image: Tensor,
+    fragments: Fragments,
+    clip: Tensor,
+    faces: Tensor,
+    partners: Tensor | None = None,
+) -> Tensor:
+    """Image (B,H,W,C) of these fragments with silhouettes blended by their exact position.
+
+    Differentiable with respect to the image and, through the blend, to clip (B,V,4): the gradient
+    of outlines. Each pixel becomes a convex combination of itself and its neighbours. faces must
+    be consistently oriented; borders of open meshes count as silhouettes. partners: the result
+    of `half_edge_partners(faces)`, worth keeping while the faces stay the same.
+    Concatenate channels rather than call it twice.
+    """
+    return blend_silhouettes(
+        image,
+        clip.contiguous().float(),
+        faces.to(torch.int32).contiguous(),
+        half_edge_partners(faces) if partners is None else partners,
+        fragments.face,
+        fragments.depth,
     )

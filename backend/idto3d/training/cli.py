@@ -3,12 +3,15 @@
 
 import argparse
 import dataclasses
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from idto3d.errors import UserError
+from idto3d.assets import ASSETS
 from idto3d.training.autoencoder import train_autoencoder
+from idto3d.training.base import train_base
 from idto3d.training.settings import RunSettings, TrainingSettings
 from idto3d.training.shards import open_dataset
 
@@ -63,6 +66,12 @@ def settings_from(args: argparse.Namespace) -> TrainingSettings:
     return dataclasses.replace(base, run=run, autoencoder=shape)
 
 
+def expression_texts() -> dict[str, str]:
+    """What each expression of the vocabulary is called in words."""
+    vocabulary = json.loads((ASSETS / "expressions.json").read_text())
+    return {entry["name"]: entry["text"] for entry in vocabulary["expressions"]}
+
+
 def run(args: argparse.Namespace) -> int:
     """Run one stage; returns the exit code. Raises UserError for bad input."""
     dataset = open_dataset(args.data)
@@ -70,9 +79,8 @@ def run(args: argparse.Namespace) -> int:
     if args.stage == "autoencoder":
         train_autoencoder(dataset, args.output, settings, args.resume)
         return 0
-    from idto3d.training.base import train_base
     if args.stage == "base":
-        train_base(dataset, args.output, settings, args.resume)
+        train_base(dataset, args.output, settings, args.resume, expression_texts())
         return 0
     from idto3d.training.adapters import train_adapter
 

@@ -21,9 +21,7 @@ def write_toy_dataset(
         np.savez(folder / f"shard-{index:05d}.npz", **arrays)
     embedding = random.normal(size=(people, 1, 128)) + 0.05 * random.normal(size=(people, 8, 128))
     held_out = np.arange(people) == people - 1
-    np.savez(
-        folder / "identities.npz", embedding=embedding.astype(np.float32), held_out=held_out
-    )
+    np.savez(folder / "identities.npz", embedding=embedding.astype(np.float32), held_out=held_out)
     description = {
         "version": 1,
         "image_size": size,

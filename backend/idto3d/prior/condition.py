@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a denoiser is told: text, identity and expression, each as its own tokens."""
+
+from dataclasses import dataclass
+
+import torch
+
+KIND_OF_DOMAIN = {"photo": "photo", "geometry": "normal", "albedo": "albedo"}
+PHRASE_OF_KIND = {"photo": "a photo of", "normal": "a normal map of", "albedo": "an albedo map of"}
+
+
+def name_kind(caption: str, kind: str) -> str:
+    """Put the kind of image ("photo", "normal" or "albedo") before a caption; "" stays ""."""
+    return f"{PHRASE_OF_KIND[kind]} {caption}" if caption else ""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Tokens of width C for a batch of B images; None is a modality that is not used at all.
+
+    Tokens that are all zero count as absent too: keys and values have no bias, so they add nothing
+    to the attention's output. Classifier-free dropout relies on it.
+    """
+
+    text: torch.Tensor  # (B, T, C)
+    identity: torch.Tensor | None = None  # (B, I, C)
+    expression: torch.Tensor | None = None  # (B, E, C)
+
+    def extra(self) -> dict[str, torch.Tensor]:
+        """The tokens beside the text, by modality."""
+        named = {"identity": self.identity, "expression": self.expression}
+        return {name: tokens for name, tokens in named.items() if tokens is not None}
+
+
+def stack_conditions(conditions: list[Condition]) -> Condition:
+    """Join conditions along the batch; a modality that only some have is zero for the others."""
+    text = torch.cat([c.text for c in conditions])
+    return Condition(
+        text,
+        _stack([c.identity for c in conditions], conditions),
+        _stack([c.expression for c in conditions], conditions),
+    )
+
+
+def _stack(parts: list[torch.Tensor | None], conditions: list[Condition]) -> torch.Tensor | None:
+    like = next((part for part in parts if part is not None), None)
+    if like is None:
+        return None
+    return torch.cat(
+        [
+            like.new_zeros(len(c.text), *like.shape[1:]) if part is None else part
+            for part, c in zip(parts, conditions, strict=True)
+        ]
+    )

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writing and reading the parts of a prior folder (float16 safetensors in the diffusers layout)."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from diffusers import DDPMScheduler, UNet2DConditionModel
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from transformers import CLIPTextModel, PreTrainedTokenizerBase
+
+from idto3d.prior.attention import is_processor_key, modality_parameters
+from idto3d.prior.identity import IdentityProjector
+from idto3d.prior.manifest import damaged
+
+_IDENTITY = "identity."
+_PROCESSORS = "processors."
+_LORA = "lora."
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write float tensors as float16 safetensors; the file appears complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = {name: value.detach().cpu().half().contiguous() for name, value in tensors.items()}
+    temporary = path.with_name(path.name + ".tmp")
+    save_file(half, temporary, metadata={"format": "pt", **(metadata or {})})
+    temporary.chmod(0o644)
+    os.replace(temporary, path)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors in float32 and metadata of a safetensors file. Raises UserError when damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise damaged(path, error) from error
+
+
+def write_unet(folder: Path, unet: UNet2DConditionModel) -> None:
+    """Write unet/ without the extra modalities; `unet` must not hold unfolded LoRA."""
+    plain = {name: v for name, v in unet.state_dict().items() if not is_processor_key(name)}
+    unet.save_config(folder / "unet")
+    write_tensors(folder / "unet" / "diffusion_pytorch_model.safetensors", plain)
+
+
+def write_text_encoder(
+    folder: Path, encoder: CLIPTextModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Write text_encoder/ and tokenizer/."""
+    half = CLIPTextModel(encoder.config)
+    half.load_state_dict(encoder.state_dict())
+    half.half().save_pretrained(folder / "text_encoder")
+    tokenizer.save_pretrained(folder / "tokenizer")
+
+
+def write_scheduler(folder: Path, scheduler: DDPMScheduler) -> None:
+    """Write scheduler/."""
+    scheduler.save_pretrained(folder / "scheduler")
+
+
+def identity_tensors(
+    unet: UNet2DConditionModel, projector: IdentityProjector
+) -> dict[str, torch.Tensor]:
+    """The identity MLP with its normalisation, and identity's keys and values in all layers."""
+    tensors = {f"{_IDENTITY}{name}": value for name, value in projector.state_dict().items()}
+    own = modality_parameters(unet, "identity")
+    return tensors | {f"{_PROCESSORS}{name}": value for name, value in own.items()}
+
+
+def write_conditioning(
+    folder: Path, unet: UNet2DConditionModel, projector: IdentityProjector
+) -> None:
+    """Write conditioning.safetensors."""
+    write_tensors(folder / "conditioning.safetensors", identity_tensors(unet, projector))
+
+
+def adapter_tensors(
+    lora: Mapping[str, torch.Tensor], processors: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Join exported LoRA matrices and adapted keys and values for one adapter file."""
+    tensors = {f"{_LORA}{name}": value for name, value in lora.items()}
+    return tensors | {f"{_PROCESSORS}{name}": value for name, value in processors.items()}
+
+
+def split_tensors(
+    tensors: Mapping[str, torch.Tensor],
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Identity MLP, processors and LoRA of a conditioning or adapter file, prefixes removed."""
+    parts = (_IDENTITY, _PROCESSORS, _LORA)
+    split = [
+        {name.removeprefix(part): v for name, v in tensors.items() if name.startswith(part)}
+        for part in parts
+    ]
+    return split[0], split[1], split[2]

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training the compact base: UNet, text encoder and identity MLP together, on all three domains.
+
+A small backbone that already knows photographs, normal maps and albedo maps leaves little for the
+adapters to learn; the caption names the kind of image.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from idto3d.errors import UserError
+from idto3d.prior.condition import PHRASE_OF_KIND
+from idto3d.prior.denoiser import NoiseSchedule
+from idto3d.prior.layout import write_conditioning, write_scheduler, write_text_encoder, write_unet
+from idto3d.prior.manifest import Manifest, file_digest, write_manifest
+from idto3d.training.batches import Sampler
+from idto3d.training.checkpoint import Counters, has_state
+from idto3d.training.diffusion import (
+    ConditionedDenoiser,
+    make_projector,
+    make_scheduler,
+    make_unet,
+)
+from idto3d.training.latents import LatentStore
+from idto3d.training.loop import make_accelerator
+from idto3d.training.settings import TrainingSettings
+from idto3d.training.shards import Dataset, Identities, read_shard
+from idto3d.training.stage import Stage, fill_store, require_fresh_or_resume, run_stage
+from idto3d.training.text import make_text_encoder, make_tokenizer
+
+STAGE = "base"
+
+
+def train_base(
+    dataset: Dataset,
+    output: Path,
+    settings: TrainingSettings,
+    resume: bool,
+    expression_texts: dict[str, str],
+) -> Counters:
+    """Train or go on training the base in `output`, whose autoencoder must be there.
+
+    expression_texts: name -> words, at least for the dataset's expressions. Raises UserError when
+    the autoencoder or the embeddings are missing, or a state is there and `resume` is False.
+    """
+    folder = output / "training" / STAGE
+    require_fresh_or_resume(folder, resume)
+    identities = dataset.identities()
+    accelerator = make_accelerator(settings.run)
+    torch.manual_seed(settings.run.seed)
+    autoencoder = open_autoencoder(output).to(accelerator.device)
+    texts = [expression_texts[name] for name in dataset.expressions]
+    if has_state(folder):
+        tokenizer = AutoTokenizer.from_pretrained(output / "tokenizer")
+    else:
+        tokenizer = make_tokenizer(
+            [*captions_of(dataset), *PHRASE_OF_KIND.values(), *expression_texts.values(), ","],
+            settings.text.length,
+        )
+    denoiser = make_denoiser(settings, tokenizer, autoencoder, identities)
+    scheduler = make_scheduler(settings.diffusion)
+    share = settings.diffusion.photo_share
+    sampler = Sampler(
+        open_store(dataset, output, autoencoder),
+        identities,
+        tokenizer,
+        texts,
+        settings.denoiser.identity_photos,
+        {"photo": share, "normal": (1 - share) / 2, "albedo": (1 - share) / 2},
+        settings.diffusion,
+        settings.diffusion.expression_in_caption,
+    )
+    fill_store(sampler)
+    manifest = Manifest(
+        image_size=dataset.image_size,
+        identity_dimension=identities.embedding.shape[-1],
+        identity_photos=settings.denoiser.identity_photos,
+        spatial_hint=settings.denoiser.spatial_hint,
+        expression_tokens=settings.denoiser.expression_tokens,
+        expressions=dataset.expressions,
+        expression_texts={name: expression_texts[name] for name in dataset.expressions},
+    )
+
+    def export(counters: Counters) -> None:
+        write_unet(output, denoiser.unet)
+        write_text_encoder(output, denoiser.text_encoder, tokenizer)
+        write_scheduler(output, scheduler)
+        write_conditioning(output, denoiser.unet, denoiser.projector)
+        provenance = {STAGE: {**dataclasses.asdict(counters), "shards": len(sampler.store.known)}}
+        write_manifest(output, dataclasses.replace(manifest, training=provenance))
+
+    stage = Stage(
+        STAGE,
+        settings.run,
+        denoiser,
+        dict(denoiser.named_parameters()),
+        sampler,
+        NoiseSchedule.from_cumulative(scheduler.alphas_cumprod),
+        settings.diffusion.prediction_type,
+        export,
+    )
+    return run_stage(accelerator, stage, output, settings, resume)
+
+
+def make_denoiser(
+    settings: TrainingSettings,
+    tokenizer: PreTrainedTokenizerBase,
+    autoencoder: AutoencoderKL,
+    identities: Identities,
+) -> ConditionedDenoiser:
+    """Fresh weights for the given vocabulary, latents and embeddings."""
+    factor = 2 ** (len(autoencoder.config.block_out_channels) - 1)
+    unet: UNet2DConditionModel = make_unet(
+        settings.denoiser,
+        autoencoder.config.latent_channels,
+        settings.autoencoder.image_size // factor,
+        settings.text.width,
+    )
+    # Convolutions are a third faster on the CPU when the channels lie side by side.
+    unet.to(memory_format=torch.channels_last)
+    projector = make_projector(
+        settings.denoiser, identities.embedding.shape[-1], settings.text.width
+    )
+    trained = identities.embedding[~identities.held_out]
+    projector.standardise_with(torch.from_numpy(trained))
+    text_encoder = make_text_encoder(tokenizer, settings.text)
+    return ConditionedDenoiser(unet, text_encoder, projector, settings.denoiser.spatial_hint)
+
+
+def open_autoencoder(output: Path) -> AutoencoderKL:
+    """The frozen autoencoder of `output`. Raises UserError when it isn't trained yet."""
+    if not (output / "vae" / "config.json").is_file():
+        raise UserError(f"{output} has no autoencoder yet. Run `idto3d train autoencoder` first.")
+    return AutoencoderKL.from_pretrained(output / "vae").float().requires_grad_(False).eval()
+
+
+def open_store(dataset: Dataset, output: Path, autoencoder: AutoencoderKL) -> LatentStore:
+    """The latent cache of `output`; another autoencoder means another cache folder."""
+    scale = autoencoder.config.scaling_factor
+    device = autoencoder.device
+
+    def encode(images: torch.Tensor) -> torch.Tensor:
+        return autoencoder.encode(images.to(device) * 2 - 1).latent_dist.mean * scale
+
+    def decode(latents: torch.Tensor) -> torch.Tensor:
+        return autoencoder.decode(latents.to(device) / scale).sample / 2 + 0.5
+
+    digest = file_digest(output / "vae" / "diffusion_pytorch_model.safetensors")[:12]
+    return LatentStore(dataset, output / "training" / "latents" / digest, encode, decode)
+
+
+def captions_of(dataset: Dataset) -> list[str]:
+    """Every different caption of the shards there are now."""
+    parts = [np.unique(read_shard(path, ("caption",))["caption"]) for path in dataset.shards()]
+    return [str(caption) for caption in np.unique(np.concatenate(parts))]

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The diffusion loss, written once for the base and for the adapters."""
+
+import torch
+from diffusers import DDPMScheduler, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextModel
+
+from idto3d.prior.attention import install_multimodal_attention
+from idto3d.prior.condition import Condition
+from idto3d.prior.denoiser import NoiseSchedule, call_unet
+from idto3d.prior.identity import IdentityProjector
+from idto3d.training.batches import Batch
+from idto3d.training.settings import DenoiserSettings, DiffusionSettings
+
+
+class ConditionedDenoiser(nn.Module):
+    """UNet, text encoder and identity MLP as one trainable module.
+
+    expressions (K, E, C): the encoded texts of the vocabulary, fixed; None while expression tokens
+    are not used.
+    """
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        text_encoder: CLIPTextModel,
+        projector: IdentityProjector,
+        spatial_hint: bool,
+        expressions: torch.Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.unet, self.text_encoder, self.projector = unet, text_encoder, projector
+        self.spatial_hint = spatial_hint
+        self.register_buffer("expressions", expressions, persistent=False)
+
+    def condition(self, batch: Batch) -> Condition:
+        """Tokens of a batch, those dropped set to zero."""
+        expression = None
+        if self.expressions is not None:
+            expression = self.expressions[batch.expression] * batch.expression_keep
+        return Condition(
+            self.text_encoder(batch.text_ids).last_hidden_state,
+            self.projector(batch.identity) * batch.identity_keep,
+            expression,
+        )
+
+    def forward(self, noisy: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """The raw prediction (B, C, h, w) for the batch's conditions."""
+        hint = batch.hint if self.spatial_hint else None
+        return call_unet(self.unet, noisy, batch.timesteps, self.condition(batch), hint)
+
+
+def make_unet(
+    settings: DenoiserSettings, latent_channels: int, latent_size: int, token_width: int
+) -> UNet2DConditionModel:
+    """A fresh compact UNet with text and identity attention at every level."""
+    levels = len(settings.channels)
+    unet = UNet2DConditionModel(
+        sample_size=latent_size,
+        in_channels=latent_channels * (2 if settings.spatial_hint else 1),
+        out_channels=latent_channels,
+        block_out_channels=settings.channels,
+        down_block_types=("CrossAttnDownBlock2D",) * levels,
+        up_block_types=("CrossAttnUpBlock2D",) * levels,
+        layers_per_block=settings.layers_per_block,
+        cross_attention_dim=token_width,
+        # diffusers calls the number of heads so.
+        attention_head_dim=settings.heads,
+        norm_num_groups=settings.group_norm_groups,
+    )
+    install_multimodal_attention(unet, ("identity",))
+    return unet
+
+
+def make_projector(
+    settings: DenoiserSettings, dimension: int, token_width: int
+) -> IdentityProjector:
+    """A fresh identity MLP for embeddings of the given dimension."""
+    return IdentityProjector(
+        dimension,
+        settings.identity_photos,
+        settings.identity_hidden,
+        settings.identity_tokens,
+        token_width,
+    )
+
+
+def make_scheduler(settings: DiffusionSettings) -> DDPMScheduler:
+    """The noise schedule in diffusers' terms."""
+    return DDPMScheduler(
+        num_train_timesteps=settings.train_timesteps,
+        beta_start=settings.beta_start,
+        beta_end=settings.beta_end,
+        beta_schedule="scaled_linear",
+        prediction_type=settings.prediction_type,
+        clip_sample=False,
+    )
+
+
+def diffusion_loss(
+    denoiser: nn.Module, batch: Batch, schedule: NoiseSchedule, kind: str, snr_gamma: float
+) -> torch.Tensor:
+    """Min-SNR weighted squared error (Hang et al. 2023, section 3.4) -> ().
+
+    kind "v_prediction" or "epsilon": the weight of the clean image's error is min(SNR, gamma) in
+    both.
+    """
+    alpha, sigma = schedule.at(batch.timesteps, batch.clean)
+    noisy = alpha * batch.clean + sigma * batch.noise
+    output = denoiser(noisy, batch).float()
+    snr = (alpha / sigma).square()
+    if kind == "v_prediction":
+        target, weight = alpha * batch.noise - sigma * batch.clean, 1 / (snr + 1)
+    else:
+        target, weight = batch.noise, 1 / snr
+    return (weight * snr.clamp(max=snr_gamma) * (output - target).square()).mean()

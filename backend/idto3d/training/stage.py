@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running one diffusion stage, base or adapter: optimiser, averages, state, export, sheets."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from idto3d.errors import UserError
+from idto3d.prior.denoiser import NoiseSchedule
+from idto3d.training.batches import Sampler
+from idto3d.training.checkpoint import Counters, has_state, load_state, save_state
+from idto3d.training.diffusion import ConditionedDenoiser, diffusion_loss
+from idto3d.training.ema import MovingAverage
+from idto3d.training.loop import train_loop
+from idto3d.training.settings import RunSettings, TrainingSettings
+from idto3d.training.validation import Validation
+
+# Encoding a shard costs about as much as training on it: take new ones in between, not at once.
+_FIRST_SHARDS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """What distinguishes one diffusion stage from another."""
+
+    name: str  # of the state folder under training/
+    run: RunSettings
+    denoiser: ConditionedDenoiser
+    trained: dict[str, nn.Parameter]  # by their path in the denoiser; all others are frozen
+    sampler: Sampler
+    schedule: NoiseSchedule
+    prediction_type: str
+    export: Callable[[Counters], None]  # write the weights; called while averages are applied
+
+
+def require_fresh_or_resume(folder: Path, resume: bool) -> None:
+    """Raises UserError rather than overwrite a stage's state unasked."""
+    if has_state(folder) and not resume:
+        raise UserError(f"{folder} holds a training state. Add --resume or choose another folder.")
+
+
+def fill_store(sampler: Sampler) -> None:
+    """Encode the first shards, until there is somebody to train on. Raises UserError if nobody."""
+    store = sampler.store
+    print(f"encoding images into {store.folder}", flush=True)
+    store.refresh(_FIRST_SHARDS)
+    while not len(sampler.rows(held_out=False)):
+        if not store.refresh(1):
+            raise UserError(
+                f"{store.dataset.folder} has no sample of a person with an embedding who is not "
+                "held out. Render more people with `idto3d dataset`."
+            )
+
+
+def run_stage(
+    accelerator: Accelerator, stage: Stage, output: Path, settings: TrainingSettings, resume: bool
+) -> Counters:
+    """Train a stage to the end of its budget; the store must hold samples."""
+    folder = output / "training" / stage.name
+    require_fresh_or_resume(folder, resume)
+    run, denoiser, sampler = stage.run, stage.denoiser, stage.sampler
+    for parameter in denoiser.parameters():
+        parameter.requires_grad_(False)
+    for parameter in stage.trained.values():
+        parameter.requires_grad_(True)
+    share = _share(stage.trained, denoiser.unet)
+    print(f"{stage.name}: {share}", flush=True)
+    optimizer = torch.optim.AdamW(
+        stage.trained.values(), lr=run.learning_rate, weight_decay=run.weight_decay
+    )
+    wrapped, optimizer = accelerator.prepare(denoiser, optimizer)
+    average = MovingAverage(stage.trained, run.ema_decay)
+    generator = torch.Generator().manual_seed(run.seed)
+    counters = Counters()
+    if has_state(folder):
+        counters = load_state(folder, stage.trained, average, optimizer.optimizer, generator)
+    if accelerator.num_processes > 1:
+        # Each process draws its own samples; on one process the saved generator simply goes on.
+        own = run.seed + counters.step * accelerator.num_processes + accelerator.process_index
+        generator.manual_seed(own)
+    validation = Validation(stage.name, denoiser, sampler, stage.schedule, stage.prediction_type)
+    order = _Epoch(sampler, generator)
+
+    def step() -> tuple[dict[str, torch.Tensor], int]:
+        batch = sampler.draw(order.next(run.batch_size), generator).to(accelerator.device)
+        gamma = settings.diffusion.snr_gamma
+        with accelerator.autocast():
+            loss = diffusion_loss(wrapped, batch, stage.schedule, stage.prediction_type, gamma)
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(stage.trained.values(), run.gradient_clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        average.update(counters.step + 1)
+        return {"loss": loss.detach()}, run.batch_size * accelerator.num_processes
+
+    def save() -> None:
+        save_state(folder, counters, stage.trained, average, optimizer.optimizer, generator)
+        (folder / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1))
+        with average.applied():
+            stage.export(counters)
+
+    def sheet() -> None:
+        with average.applied():
+            validation.run(folder, counters)
+
+    train_loop(accelerator, run, folder, stage.name, counters, optimizer, step, save, sheet)
+    return counters
+
+
+class _Epoch:
+    """Row numbers in random order; one new shard joins after each pass or 2000 samples."""
+
+    def __init__(self, sampler: Sampler, generator: torch.Generator) -> None:
+        self.sampler, self.generator = sampler, generator
+        self.rows = sampler.rows(held_out=False)
+        self.queue: list[int] = []
+        self.since_refresh = 0
+
+    def next(self, count: int):  # noqa: ANN201 (numpy index array)
+        """The next `count` rows."""
+        self.since_refresh += count
+        if self.since_refresh >= min(2000, len(self.rows)):
+            self.since_refresh = 0
+            if self.sampler.store.refresh(1):
+                self.rows, self.queue = self.sampler.rows(held_out=False), []
+        while len(self.queue) < count:
+            self.queue += torch.randperm(len(self.rows), generator=self.generator).tolist()
+        taken, self.queue = self.queue[:count], self.queue[count:]
+        return self.rows[taken]
+
+
+def _share(trained: dict[str, nn.Parameter], unet: nn.Module) -> str:
+    """How much is trained, in words; the base is the UNet without the extra modalities and LoRA."""
+    own = sum(p.numel() for p in trained.values())
+    base = sum(
+        p.numel()
+        for name, p in unet.named_parameters()
+        if ".processor." not in name and ".lora_" not in name
+    )
+    return f"{own / 1e6:.2f} M parameters trained, {100 * own / base:.2f} % of the UNet's"

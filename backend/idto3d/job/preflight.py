@@ -5,8 +5,6 @@ Whether a photo shows a usable face is judged by `identity`, when the job has be
 """
 
 import difflib
-import hashlib
-import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +13,7 @@ from pathlib import Path
 from idto3d.assets import PRIOR, expression_names
 from idto3d.errors import UserError
 from idto3d.job.protocol import JobFolder, Request
+from idto3d.prior.manifest import check_files, read_manifest
 
 
 def check_request(request: Request) -> None:
@@ -28,6 +27,10 @@ def check_request(request: Request) -> None:
     for name in request.expressions:
         check_expression(name, vocabulary)
     check_prior(Path(request.prior) if request.prior is not None else PRIOR)
+    if request.identity_model is not None and not Path(request.identity_model).exists():
+        raise UserError(
+            f"There is no identity model {request.identity_model}. Check the spelling of its path."
+        )
     check_device(request.device)
 
 
@@ -56,26 +59,7 @@ def check_expression(name: str, vocabulary: Sequence[str]) -> None:
 
 def check_prior(folder: Path) -> None:
     """Raise UserError unless the prior's folder is complete and its files are as recorded."""
-    manifest = folder / "prior.json"
-    if not manifest.is_file():
-        raise UserError(
-            f"There is no diffusion prior in {folder} (prior.json is missing). "
-            "Name the folder of a prior with --prior."
-        )
-    try:
-        files = dict(json.loads(manifest.read_text(encoding="utf-8"))["files"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{manifest} is damaged. Fetch the prior again.") from error
-    for name, digest in files.items():
-        path = folder / name
-        if not path.is_file():
-            raise UserError(f"The prior's file {path} is missing. Fetch the prior again.")
-        with open(path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != digest:
-            raise UserError(
-                f"The prior's file {path} is damaged (its checksum differs). Fetch the prior again."
-            )
+    check_files(folder, read_manifest(folder), needed=("",))
 
 
 def check_device(device: str) -> None:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is said across the job folder: the request, the event messages, the folder's layout.
 
-Standard library only: Blender's add-on and the worker import this same module, so the two can't
-drift. Nothing here writes progress or holds locks (see `eventlog` and `lock`).
+Standard library only: Blender and the worker import this same module, so the two can't drift.
 """
 
 import dataclasses
@@ -33,6 +32,7 @@ class Request:
     seed: int = 0  # the same seed on the same machine gives the same head
     device: str = "auto"  # auto, cpu or cuda
     prior: str | None = None  # absolute path of a prior folder; None = the one that is shipped
+    identity_model: str | None = None  # absolute path of a recogniser's model, for insightface
     overrides: dict[str, Any] = field(default_factory=dict)  # settings that replace the preset's
 
     def to_json(self) -> str:
@@ -49,13 +49,8 @@ class Request:
         try:
             values = json.loads(text)
             version = values.pop("version")
-            request = cls(
-                **{
-                    **values,
-                    "photos": tuple(values["photos"]),
-                    "expressions": tuple(values["expressions"]),
-                }
-            )
+            lists = {key: tuple(values[key]) for key in ("photos", "expressions")}
+            request = cls(**{**values, **lists})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 "The job's request.json can't be read. Start the job again from its photos."

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can't work is refused in one sentence before anything is written."""
 
-import hashlib
-import json
 from pathlib import Path
 
 import pytest
@@ -12,21 +10,15 @@ from idto3d.assets import expression_names
 from idto3d.errors import UserError
 from idto3d.job import preflight
 from idto3d.job.protocol import Request
+from idto3d.prior.manifest import PARTS, Manifest, write_manifest
 
 
 def make_prior(folder: Path, encoder: str = "dlib") -> Path:
     """A prior's folder as far as its manifest is concerned: one file with its checksum."""
-    (folder / "unet").mkdir(parents=True)
-    weights = folder / "unet" / "weights.safetensors"
-    weights.write_bytes(b"weights")
-    manifest = {
-        "version": 1,
-        "name": "toy",
-        "identity_encoder": encoder,
-        "licence": "CC0-1.0",
-        "files": {"unet/weights.safetensors": hashlib.sha256(b"weights").hexdigest()},
-    }
-    (folder / "prior.json").write_text(json.dumps(manifest))
+    for part in PARTS:
+        (folder / part).mkdir(parents=True)
+    (folder / "unet" / "weights.safetensors").write_bytes(b"weights")
+    write_manifest(folder, Manifest(name="toy", identity_encoder=encoder, licence="CC0-1.0"))
     return folder
 
 
@@ -47,6 +39,15 @@ def test_photos(tmp_path: Path) -> None:
         preflight.check_photos([str(tmp_path / "missing.jpg")])
     with pytest.raises(UserError, match="is a folder"):
         preflight.check_photos([str(tmp_path)])
+
+
+def test_identity_model_that_is_not_there(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"x")
+    prior = str(make_prior(tmp_path / "prior"))
+    request = Request((str(photo),), (), prior=prior, identity_model=str(tmp_path / "w.onnx"))
+    with pytest.raises(UserError, match="no identity model"):
+        preflight.check_request(request)
 
 
 def test_unknown_expression_gets_near_names() -> None:
@@ -73,7 +74,7 @@ def test_whole_prior_passes_and_damaged_ones_do_not(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="prior.json is damaged"):
         preflight.check_prior(prior)
     (prior / "prior.json").unlink()
-    with pytest.raises(UserError, match="no diffusion prior in"):
+    with pytest.raises(UserError, match="has no prior.json"):
         preflight.check_prior(prior)
 
 

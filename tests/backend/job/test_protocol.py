@@ -23,6 +23,7 @@ def test_request_survives_json() -> None:
         seed=7,
         device="cuda",
         prior="/p",
+        identity_model="/m.onnx",
         overrides={"geometry.steps": 5, "light": "fixed"},
     )
     assert Request.from_json(request.to_json()) == request

@@ -81,11 +81,15 @@ def write_conditioning(
 
 
 def adapter_tensors(
-    lora: Mapping[str, torch.Tensor], processors: Mapping[str, torch.Tensor]
+    lora: Mapping[str, torch.Tensor],
+    processors: Mapping[str, torch.Tensor],
+    projector: Mapping[str, torch.Tensor],
 ) -> dict[str, torch.Tensor]:
-    """Join exported LoRA matrices and adapted keys and values for one adapter file."""
+    """One adapter file: exported LoRA matrices, adapted keys and values, and the identity MLP's
+    state where the base has none (else empty)."""
     tensors = {f"{_LORA}{name}": value for name, value in lora.items()}
-    return tensors | {f"{_PROCESSORS}{name}": value for name, value in processors.items()}
+    tensors |= {f"{_PROCESSORS}{name}": value for name, value in processors.items()}
+    return tensors | {f"{_IDENTITY}{name}": value for name, value in projector.items()}
 
 
 def split_tensors(

@@ -78,7 +78,7 @@ class Prior:
         """
         kind = KIND_OF_DOMAIN[self.domain]
         length = self.tokenizer.model_max_length
-        text = torch.cat([self._encode_text(name_kind(c, kind), length) for c in captions])
+        text = self.encode_texts([name_kind(caption, kind) for caption in captions], length)
         return Condition(
             text, self._identity(identity, len(captions)), self._expressions(expressions)
         )
@@ -110,6 +110,10 @@ class Prior:
         kind = self.scheduler.config.prediction_type
         return self.schedule.noise_from_output(output, latents, timesteps, kind)
 
+    def encode_texts(self, texts: Sequence[str], length: int) -> torch.Tensor:
+        """Texts as they are -> (B, length, C) tokens of the text encoder."""
+        return torch.cat([self._encode_text(text, length) for text in texts])
+
     @torch.no_grad()
     def _encode_text(self, text: str, length: int) -> torch.Tensor:
         """(1, length, C) tokens of a text; remembered, since captions return again and again."""
@@ -136,8 +140,7 @@ class Prior:
             if name not in texts:
                 near = ", ".join(difflib.get_close_matches(name, list(texts), 3, 0.0))
                 raise UserError(f"The prior knows no expression {name!r}. The nearest are: {near}.")
-        length = self.manifest.expression_tokens
-        return torch.cat([self._encode_text(texts[name], length) for name in names])
+        return self.encode_texts([texts[name] for name in names], self.manifest.expression_tokens)
 
 
 def load_prior(
@@ -159,9 +162,12 @@ def load_prior(
     check_files(folder, manifest, needed)
     unet = _read_part(UNet2DConditionModel, folder / "unet")
     install_multimodal_attention(unet)
-    projector = _add_conditioning(unet, manifest, folder / "conditioning.safetensors", fold)
+    conditioning = folder / "conditioning.safetensors"
+    projector = None
+    if conditioning.is_file():
+        projector = apply_conditioning(unet, manifest, conditioning, fold)
     if adapter:
-        projector = _add_conditioning(unet, manifest, folder / adapter, fold) or projector
+        projector = apply_conditioning(unet, manifest, folder / adapter, fold) or projector
     modules = {
         "unet": unet,
         "autoencoder": _read_part(AutoencoderKL, folder / "vae"),
@@ -189,12 +195,14 @@ def _read_part(kind: type, path: Path):  # noqa: ANN202 (any of five library cla
         raise damaged(path, error) from error
 
 
-def _add_conditioning(
+def apply_conditioning(
     unet: UNet2DConditionModel, manifest: Manifest, path: Path, fold: bool
 ) -> IdentityProjector | None:
-    """Apply a conditioning or adapter file; returns the identity MLP if it holds one."""
-    if not path.is_file():
-        return None
+    """Give `unet` a conditioning or adapter file's keys, values and LoRA (added to the weights if
+    `fold`, else active through peft); returns the identity MLP if the file holds one.
+
+    Raises UserError when the file is damaged or belongs to another UNet.
+    """
     tensors, _ = read_tensors(path)
     identity, processors, lora = split_tensors(tensors)
     try:

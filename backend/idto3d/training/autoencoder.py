@@ -15,7 +15,6 @@ from idto3d.training.checkpoint import Counters, has_state, load_state, save_sta
 from idto3d.training.ema import MovingAverage
 from idto3d.training.loop import make_accelerator, train_loop
 from idto3d.training.settings import AutoencoderSettings, TrainingSettings
-from idto3d.training.sheets import save_sheet
 from idto3d.training.shards import (
     IMAGE_KINDS,
     Dataset,
@@ -23,6 +22,7 @@ from idto3d.training.shards import (
     is_held_out,
     read_shard,
 )
+from idto3d.training.sheets import save_sheet
 
 SHEET_COLUMNS = 8
 

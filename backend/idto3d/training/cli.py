@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from idto3d.errors import UserError
 from idto3d.assets import ASSETS
+from idto3d.errors import UserError
+from idto3d.training.adapters import train_adapter
 from idto3d.training.autoencoder import train_autoencoder
 from idto3d.training.base import train_base
 from idto3d.training.settings import RunSettings, TrainingSettings
@@ -82,9 +83,9 @@ def run(args: argparse.Namespace) -> int:
     if args.stage == "base":
         train_base(dataset, args.output, settings, args.resume, expression_texts())
         return 0
-    from idto3d.training.adapters import train_adapter
-
-    train_adapter(dataset, args.output, settings, args.resume, args.stage, args.phase)
+    train_adapter(
+        dataset, args.output, settings, args.resume, args.stage, args.phase, expression_texts()
+    )
     return 0
 
 

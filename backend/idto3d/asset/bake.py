@@ -51,9 +51,7 @@ class FineSurface:
 
 
 @torch.no_grad()
-def bake(
-    surface: BakeSurface, fine: FineSurface, material: MaterialFunction, size: int
-) -> Maps:
+def bake(surface: BakeSurface, fine: FineSurface, material: MaterialFunction, size: int) -> Maps:
     """Albedo, normal and occlusion-roughness-metallic maps of size x size texels.
 
     `material` is called with at most 2^18 points at a time. Texels outside the charts repeat the

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the optimiser's surface and material to an asset: simplify, unwrap, bake, write."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from idto3d.asset.bake import BakeSurface, FineSurface, Maps, MaterialFunction, bake
+from idto3d.asset.files import write_whole
+from idto3d.asset.gltf import GltfMesh, GltfTextures, MorphTarget, write_glb
+from idto3d.asset.mesh import PosedMesh, neck_base, to_metres
+from idto3d.asset.occlusion import ambient_occlusion
+from idto3d.asset.simplify import simplify
+from idto3d.asset.tangents import vertex_tangents
+from idto3d.asset.uv import UvLayout, unwrap
+from idto3d.render.normals import vertex_normals
+
+NEUTRAL = 0  # The pose that the asset rests in comes first everywhere below.
+# The inside of a mouth is black while it is shut, but the same texels show when it opens.
+DARKEST_OCCLUSION = 0.25
+
+
+@dataclass(frozen=True)
+class AssetSettings:
+    """How large the asset may be."""
+
+    faces: int = 20_000  # at most; engines and artists are at ease with 10 to 50 thousand
+    texture_size: int = 1024  # side of each map in texels: 1024 or 2048
+
+
+@dataclass(frozen=True)
+class HeadModel:
+    """A finished head in unit space; vertices are split at UV seams."""
+
+    expressions: tuple[str, ...]  # K names, the neutral one first
+    faces: np.ndarray  # (F,3) int64
+    uv: np.ndarray  # (U,2) float32, v downwards
+    positions: np.ndarray  # (K,U,3) float32
+    normals: np.ndarray  # (K,U,3) float32, unit, smooth across seams
+    tangents: np.ndarray  # (U,4) float32 of the neutral pose
+    maps: Maps
+
+
+def build_head(
+    surface: PosedMesh,
+    expressions: Sequence[str],
+    material: MaterialFunction,
+    settings: AssetSettings,
+    device: torch.device | str = "cpu",
+) -> HeadModel:
+    """Make the asset of a full-resolution surface.
+
+    surface: K poses, the neutral first. expressions: their K names. material: the material field
+    at canonical points (see `bake`), on `device`. Raises ValueError when names and poses differ
+    in number.
+    """
+    if len(expressions) != len(surface.displacement):
+        raise ValueError(f"{len(expressions)} names for {len(surface.displacement)} poses")
+    light = simplify(surface, settings.faces)
+    layout = unwrap(light.poses[NEUTRAL], light.faces, settings.texture_size)
+    # Normals come from the unsplit mesh, so the seams of the atlas don't show.
+    normals = mesh_normals(light.poses, light.faces)
+    positions = light.poses[:, layout.original]
+    split_normals = normals[:, layout.original]
+    tangents = vertex_tangents(positions[NEUTRAL], split_normals[NEUTRAL], layout.uv, layout.faces)
+    baked = _bake_surface(light, layout, normals[NEUTRAL], tangents, device)
+    fine = FineSurface(
+        torch.from_numpy(surface.canonical).to(device),
+        torch.from_numpy(surface.faces).to(device),
+        torch.from_numpy(mesh_normals(surface.poses[NEUTRAL], surface.faces)).to(device),
+    )
+    maps = bake(baked, fine, material, settings.texture_size)
+    return HeadModel(
+        tuple(expressions), layout.faces, layout.uv, positions, split_normals, tangents, maps
+    )
+
+
+def mesh_normals(positions: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Vertex normals (…,V,3) float32 of positions (…,V,3), faces (F,3), through the renderer."""
+    return vertex_normals(torch.from_numpy(positions), torch.from_numpy(faces)).numpy()
+
+
+def _bake_surface(
+    light: PosedMesh,
+    layout: UvLayout,
+    normals: np.ndarray,
+    tangents: np.ndarray,
+    device: torch.device | str,
+) -> BakeSurface:
+    occlusion = ambient_occlusion(
+        torch.from_numpy(light.poses[NEUTRAL]).to(device),
+        torch.from_numpy(light.faces).to(device),
+        torch.from_numpy(normals).to(device),
+    )
+    original = torch.from_numpy(layout.original).to(device)
+    return BakeSurface(
+        faces=torch.from_numpy(layout.faces).to(device),
+        uv=torch.from_numpy(layout.uv).to(device),
+        canonical=torch.from_numpy(light.canonical).to(device)[original],
+        normals=torch.from_numpy(normals).to(device)[original],
+        tangents=torch.from_numpy(tangents).to(device),
+        occlusion=occlusion.clamp(min=DARKEST_OCCLUSION)[original],
+    )
+
+
+def gltf_mesh(model: HeadModel) -> GltfMesh:
+    """The model in metres with the neck's base at the origin, expressions as morph targets."""
+    origin = neck_base(model.positions[NEUTRAL])
+    neutral = to_metres(model.positions[NEUTRAL], origin)
+    return GltfMesh(
+        positions=neutral,
+        normals=model.normals[NEUTRAL],
+        faces=model.faces,
+        uv=model.uv,
+        tangents=model.tangents,
+        morph_targets=tuple(
+            MorphTarget(
+                name,
+                to_metres(model.positions[index], origin) - neutral,
+                model.normals[index] - model.normals[NEUTRAL],
+            )
+            for index, name in enumerate(model.expressions)
+            if index != NEUTRAL
+        ),
+    )
+
+
+def write_asset(
+    folder: Path, model: HeadModel, name: str, generator: str, extras: dict[str, Any]
+) -> None:
+    """Write `head.glb` with its textures inside, and `maps/*.png` beside it.
+
+    name: of the object, the person. extras: a few provenance facts for the file's header.
+    Raises UserError when the disk refuses.
+    """
+    images = {kind: png_bytes(values) for kind, values in vars(model.maps).items()}
+    (folder / "maps").mkdir(parents=True, exist_ok=True)
+    for kind, data in images.items():
+        write_whole(folder / "maps" / f"{kind}.png", data)
+    path = folder / "head.glb"
+    write_glb(path, gltf_mesh(model), GltfTextures(**images), name, generator, extras)
+
+
+def png_bytes(image: np.ndarray) -> bytes:
+    """An (H,W,3) uint8 image as a PNG file's bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()

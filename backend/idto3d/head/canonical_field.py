@@ -23,9 +23,10 @@ class CanonicalFieldSettings:
     width: int = 32  # of the two hidden layers
     # The residual can't exceed this, in units: 0.06 is 22 mm on a head of 0.36 m to the unit.
     max_displacement: float = 0.06
-    # Length that a lattice vertex may move, in cells. A lattice tetrahedron is 0.707 cells high, so
-    # below half of that none can turn over (at half a cell, as in DMTet, some can).
-    max_offset: float = 0.35
+    # Length that a lattice vertex may move, in cells. The narrowest way through a lattice
+    # tetrahedron is 0.5 cells, between two opposite edges: below half of that none can turn over
+    # (at half a cell, as in DMTet, some do).
+    max_offset: float = 0.24
 
 
 class CanonicalField(torch.nn.Module):

@@ -10,7 +10,7 @@ from idto3d.head.hash_grid import FEATURES, HashGrid, HashGridSettings, LocatedP
 
 def make_hash_grid(
     settings: HashGridSettings, generator: torch.Generator, device: torch.device | str = "cpu"
-) -> torch.nn.Module:
+) -> "HashGrid | TinyCudaHashGrid":
     """A module with `width`, `locate(points)` and `forward(points)` as in `HashGrid`, on `device`.
 
     The two kinds lay out their tables differently: a checkpoint opens with the kind that wrote it.

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One person's head while it is optimised: a canonical surface and functions on it.
+
+Decision 1: the signed distance field is the identity's alone, in the canonical pose (mouth
+slightly open); each expression, the neutral face included, is a displacement of that surface.
+The surface is shown either as extracted from the lattice (free topology) or as the template
+wrapped onto the field (the template's topology and its detail below a cell).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from idto3d.head.canonical_field import CanonicalField, CanonicalFieldSettings
+from idto3d.head.deformation_field import DeformationField, DeformationFieldSettings
+from idto3d.head.hash_grid import LocatedPoints
+from idto3d.head.marching_tetrahedra import extract_surface
+from idto3d.head.narrow_band import NarrowBand, build_band, surface_escapes
+from idto3d.head.regularizers import umbrella_laplacian
+from idto3d.head.signed_distance import TriangleMesh
+from idto3d.render.normals import vertex_normals
+from idto3d.settings import GeometrySettings
+
+# Cells that the surface may move before the band is built again.
+BAND_WIDTH = 1.6
+
+
+@dataclass(frozen=True)
+class HeadSurface:
+    """The canonical surface of one step; displacement holds the chosen expressions."""
+
+    vertices: Tensor  # (V,3) canonical, units, differentiable
+    faces: Tensor  # (F,3) int64
+    displacement: Tensor  # (k,V,3) from canonical to each chosen expression, differentiable
+    residual: Tensor  # (k+1,V,3) what was learned: shape first, then each chosen expression
+
+    def posed(self) -> Tensor:
+        """(k,V,3) the surface in each chosen expression."""
+        return self.vertices + self.displacement
+
+
+@dataclass
+class _Band:
+    band: NarrowBand
+    located: LocatedPoints
+    template_distance: Tensor  # (N,) signed distance of the shaped template
+    template_displacement: Tensor  # (N, K*3) of the nearest template point
+
+
+class HeadModel(torch.nn.Module):
+    """Fields of one head over a shaped template.
+
+    canonical (V,3): the template in the canonical pose, shaped to the person; faces (F,3);
+    expressions (K,V,3): its displacements from canonical to each expression.
+    """
+
+    def __init__(
+        self,
+        canonical: Tensor,
+        faces: Tensor,
+        expressions: Tensor,
+        settings: GeometrySettings,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        device = canonical.device
+        self.settings = settings
+        self.template, self.faces, self.expressions = canonical, faces, expressions
+        self.normals = vertex_normals(canonical, faces)
+        self._mesh = TriangleMesh(canonical, faces)
+        self.canonical_field = CanonicalField(
+            CanonicalFieldSettings(max_displacement=settings.max_displacement),
+            settings.lattice_resolution,
+            generator,
+            device,
+        )
+        self.deformation_field = DeformationField(
+            len(expressions), DeformationFieldSettings(), generator, device
+        )
+        self._template_shape = self.canonical_field.locate(canonical)
+        self._template_motion = self.deformation_field.locate(canonical)
+        self._band: _Band | None = None
+
+    def signed_distance(self, points: Tensor) -> Tensor:
+        """Template distance plus the learned residual at points (N,3): (N,), negative inside."""
+        return self._mesh.signed_distance(points) + self.canonical_field(points)[0]
+
+    def extracted(self, chosen: Tensor) -> HeadSurface:
+        """The zero level by marching tetrahedra, with expressions `chosen` (k,) int64."""
+        if self._band is None:
+            self._band = self._build_band()
+        state = self._band
+        residual, offset = self.canonical_field(state.located)
+        distance = state.template_distance + residual
+        if surface_escapes(state.band, distance):
+            state = self._band = self._build_band()
+            residual, offset = self.canonical_field(state.located)
+            distance = state.template_distance + residual
+        lattice = state.band.lattice
+        surface = extract_surface(
+            lattice.vertices + offset, distance, lattice.tetrahedra, lattice.edges
+        )
+        moved = surface.interpolate(state.template_displacement)
+        template_motion = moved.view(len(moved), -1, 3).movedim(1, 0)[chosen]
+        learned = self.deformation_field(surface.vertices.detach(), chosen)
+        # The level set's motion stands for the vertices' own, which have no fixed start.
+        shape = surface.interpolate(residual)[None, :, None].expand(-1, -1, 3) / 3**0.5
+        return HeadSurface(
+            surface.vertices, surface.faces, template_motion + learned, torch.cat([shape, learned])
+        )
+
+    def wrapped(self, chosen: Tensor) -> HeadSurface:
+        """The template laid onto the zero level (see `head.wrap`), with expressions `chosen`."""
+        residual, offset = self.canonical_field(self._template_shape)
+        shape = offset - residual[:, None] * self.normals
+        learned = self.deformation_field(self._template_motion, chosen)
+        return HeadSurface(
+            self.template + shape,
+            self.faces,
+            self.expressions[chosen] + learned,
+            torch.cat([shape[None], learned]),
+        )
+
+    def regularization(self, surface: HeadSurface) -> tuple[Tensor, Tensor]:
+        """(roughness, size) of the learned change, both in displacement limits, no unit.
+
+        Roughness is the mean squared umbrella Laplacian of the change, scaled so that it doesn't
+        depend on the mesh's resolution; size the mean square. Both vanish at the start.
+        """
+        limit = self.settings.max_displacement
+        change = surface.residual / limit
+        edge = _mean_edge(surface.vertices.detach(), surface.faces)
+        # One displacement limit over a centimetre of bend counts as one.
+        scale = (1.0 / 36.0 / edge) ** 2
+        roughness = (umbrella_laplacian(change, surface.faces) * scale).square().sum(-1).mean()
+        return roughness / 36.0, change.square().sum(-1).mean()
+
+    def _build_band(self) -> _Band:
+        resolution = self.settings.lattice_resolution
+        band = build_band(self.signed_distance, resolution, BAND_WIDTH, self.template.device)
+        points = band.lattice.vertices
+        face, barycentric = self._mesh.closest_point(points)
+        corners = self.expressions[:, self.faces[face]]  # (K,N,3,3)
+        moved = (corners * barycentric[None, :, :, None]).sum(2)
+        return _Band(
+            band,
+            self.canonical_field.locate(points),
+            self._mesh.signed_distance(points),
+            moved.movedim(0, 1).flatten(1).contiguous(),
+        )
+
+
+def _mean_edge(vertices: Tensor, faces: Tensor) -> float:
+    return float((vertices[faces[:, 0]] - vertices[faces[:, 1]]).norm(dim=1).mean())

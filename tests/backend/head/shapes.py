@@ -71,8 +71,10 @@ def directed_edges(faces: torch.Tensor) -> torch.Tensor:
 
 def assert_closed(faces: torch.Tensor) -> None:
     """Every undirected edge belongs to exactly two faces that run it in opposite directions."""
-    edges = directed_edges(faces)
-    _, directed_count = torch.unique(edges, dim=0, return_counts=True)
+    start, stop = directed_edges(faces).T
+    base = int(faces.max()) + 1
+    _, directed_count = torch.unique(start * base + stop, return_counts=True)
     assert (directed_count == 1).all(), "two faces run the same edge in the same direction"
-    _, count = torch.unique(edges.sort(dim=1).values, dim=0, return_counts=True)
+    undirected = torch.minimum(start, stop) * base + torch.maximum(start, stop)
+    _, count = torch.unique(undirected, return_counts=True)
     assert (count == 2).all(), f"{int((count != 2).sum())} edges are not shared by two faces"

@@ -23,7 +23,7 @@ class NoiseSchedule:
         return NoiseSchedule(values.sqrt(), (1 - values).sqrt())
 
     def at(self, timesteps: torch.Tensor, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """alpha and sigma of timesteps (B,), shaped (B, 1, 1, ...) and placed as `like` (B, ...)."""
+        """alpha and sigma of timesteps (B,), shaped (B, 1, ...) and placed as `like`."""
         shape = (-1,) + (1,) * (like.dim() - 1)
         index = timesteps.to(self.alpha.device)
         return (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from diffusers import DDPMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
@@ -49,13 +49,19 @@ def write_unet(folder: Path, unet: UNet2DConditionModel) -> None:
     write_tensors(folder / "unet" / "diffusion_pytorch_model.safetensors", plain)
 
 
+def write_autoencoder(folder: Path, autoencoder: AutoencoderKL) -> None:
+    """Write vae/."""
+    autoencoder.save_config(folder / "vae")
+    path = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    write_tensors(path, autoencoder.state_dict())
+
+
 def write_text_encoder(
     folder: Path, encoder: CLIPTextModel, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     """Write text_encoder/ and tokenizer/."""
-    half = CLIPTextModel(encoder.config)
-    half.load_state_dict(encoder.state_dict())
-    half.half().save_pretrained(folder / "text_encoder")
+    encoder.config.save_pretrained(folder / "text_encoder")
+    write_tensors(folder / "text_encoder" / "model.safetensors", encoder.state_dict())
     tokenizer.save_pretrained(folder / "tokenizer")
 
 

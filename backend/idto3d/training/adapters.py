@@ -93,7 +93,6 @@ def train_phase(
     autoencoder = open_autoencoder(output).to(accelerator.device)
     sampler = Sampler(
         open_store(dataset, output, autoencoder),
-        identities,
         prior.tokenizer,
         [expression_texts[name] for name in dataset.expressions],
         manifest.identity_photos,
@@ -136,8 +135,7 @@ def _open_denoiser(
     if projector is None:
         width = prior.unet.config.cross_attention_dim
         projector = make_projector(settings.denoiser, identities.embedding.shape[-1], width)
-        trained = identities.embedding[~identities.held_out]
-        projector.standardise_with(torch.from_numpy(trained))
+        projector.standardise_with(torch.from_numpy(identities.trained()))
         projector.to(prior.device)
         for processor in cross_attention_processors(prior.unet).values():
             processor.add_modality("identity")

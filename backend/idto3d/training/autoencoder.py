@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 from idto3d.errors import UserError
+from idto3d.prior.layout import write_autoencoder
 from idto3d.training.checkpoint import Counters, has_state, load_state, save_state
 from idto3d.training.ema import MovingAverage
 from idto3d.training.loop import make_accelerator, train_loop
@@ -85,7 +86,10 @@ def crop_batches(
         corners = torch.randint(room + 1, (len(images), 2), generator=generator).tolist()
         size = settings.crop_size
         yield torch.stack(
-            [image[:, y : y + size, x : x + size] for image, (y, x) in zip(images, corners)]
+            [
+                image[:, y : y + size, x : x + size]
+                for image, (y, x) in zip(images, corners, strict=True)
+            ]
         )
 
 
@@ -106,13 +110,6 @@ def held_out_images(dataset: Dataset, count: int) -> dict[str, torch.Tensor]:
 def measure_scale(model: AutoencoderKL, images: torch.Tensor) -> float:
     """1 / standard deviation of the latents of images (N, 3, H, W) in [0, 1] (Rombach et al. G)."""
     return float(1 / model.encode(images * 2 - 1).latent_dist.mean.std())
-
-
-def write_autoencoder(model: AutoencoderKL, folder: Path) -> None:
-    """Write config.json and float16 safetensors in the diffusers layout; `model` is untouched."""
-    half = AutoencoderKL.from_config(model.config)
-    half.load_state_dict(model.state_dict())
-    half.half().save_pretrained(folder)
 
 
 def train_autoencoder(
@@ -172,7 +169,7 @@ def train_autoencoder(
         with average.applied():
             scale = measure_scale(model, torch.cat(list(pictures.values())))
             model.register_to_config(scaling_factor=scale)
-            write_autoencoder(model, output / "vae")
+            write_autoencoder(output, model)
 
     def sheet() -> None:
         rows = []
@@ -180,7 +177,9 @@ def train_autoencoder(
             for images in pictures.values():
                 latents = model.encode(images * 2 - 1).latent_dist.mean
                 rows += [images, model.decode(latents).sample / 2 + 0.5]
-        errors = torch.stack([F.mse_loss(a, b.clamp(0, 1)) for a, b in zip(rows[::2], rows[1::2])])
+        errors = torch.stack(
+            [F.mse_loss(a, b.clamp(0, 1)) for a, b in zip(rows[::2], rows[1::2], strict=True)]
+        )
         decibels = [round(float(value), 1) for value in -10 * errors.log10()]
         print(f"autoencoder: PSNR {dict(zip(pictures, decibels, strict=True))} dB", flush=True)
         save_sheet(folder / f"sheet-{counters.samples:08d}.png", rows)

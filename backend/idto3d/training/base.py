@@ -67,7 +67,6 @@ def train_base(
     share = settings.diffusion.photo_share
     sampler = Sampler(
         open_store(dataset, output, autoencoder),
-        identities,
         tokenizer,
         texts,
         settings.denoiser.identity_photos,
@@ -126,8 +125,7 @@ def make_denoiser(
     projector = make_projector(
         settings.denoiser, identities.embedding.shape[-1], settings.text.width
     )
-    trained = identities.embedding[~identities.held_out]
-    projector.standardise_with(torch.from_numpy(trained))
+    projector.standardise_with(torch.from_numpy(identities.trained()))
     text_encoder = make_text_encoder(tokenizer, settings.text)
     return ConditionedDenoiser(unet, text_encoder, projector, settings.denoiser.spatial_hint)
 

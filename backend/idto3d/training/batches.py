@@ -12,7 +12,7 @@ from idto3d.prior.condition import name_kind
 from idto3d.prior.identity import arrange_photos
 from idto3d.training.latents import LatentStore
 from idto3d.training.settings import DiffusionSettings
-from idto3d.training.shards import Identities, is_held_out
+from idto3d.training.shards import is_held_out
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,6 @@ class Sampler:
     """Draws batches from a store; `kinds` maps image kind to its probability."""
 
     store: LatentStore
-    identities: Identities
     tokenizer: PreTrainedTokenizerBase
     expression_texts: Sequence[str]  # by index
     photos: int
@@ -49,9 +48,9 @@ class Sampler:
 
     def rows(self, held_out: bool) -> np.ndarray:
         """Indices of the store's samples of trained or of held-out people."""
-        person = self.store.labels["person"]
-        known = person < len(self.identities.held_out)
-        return ((is_held_out(person, self.identities.held_out) == held_out) & known).nonzero()[0]
+        person, identities = self.store.labels["person"], self.store.identities
+        known = np.append(identities.known, False)[np.minimum(person, len(identities.known))]
+        return ((is_held_out(person, identities.held_out) == held_out) & known).nonzero()[0]
 
     def draw(self, rows: np.ndarray, generator: torch.Generator) -> Batch:
         """A batch of the given samples with random kinds, noise, photos and dropout."""
@@ -109,7 +108,7 @@ class Sampler:
 
     def photos_of(self, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
         """(B, N, D): between 1 and N different embeddings of each person, repeated up to N."""
-        embedding = self.identities.embedding
+        embedding = self.store.identities.embedding
         chosen = []
         for person in self.store.labels["person"][rows]:
             most = min(self.photos, embedding.shape[1])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from idto3d.training.shards import IMAGE_KINDS, Dataset, read_shard
+from idto3d.training.shards import IMAGE_KINDS, Dataset, Identities, read_shard
 
 Code = Callable[[torch.Tensor], torch.Tensor]
 _LABELS = ("person", "expression", "caption", "yaw", "pitch", "close_up")
@@ -30,12 +30,17 @@ class LatentStore:
     latents: dict[str, torch.Tensor] = field(default_factory=dict)  # kind -> (M, C, h, w) float16
     labels: dict[str, np.ndarray] = field(default_factory=dict)  # label -> (M,)
     known: set[Path] = field(default_factory=set)
+    identities: Identities = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.identities = self.dataset.identities()
 
     def __len__(self) -> int:
         return len(self.labels["person"]) if self.labels else 0
 
     def refresh(self, most: int) -> int:
-        """Take in up to `most` new shards; returns how many were taken."""
+        """Read the identities anew and take in up to `most` new shards; returns how many."""
+        self.identities = self.dataset.identities()
         new = [path for path in self.dataset.shards() if path not in self.known]
         # Shards in the cache cost next to nothing.
         new.sort(key=lambda path: not (self.folder / path.name).is_file())

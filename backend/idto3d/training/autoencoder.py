@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
 
 from idto3d.errors import UserError
 from idto3d.prior.layout import write_autoencoder
+from idto3d.prior.patch_autoencoder import PatchAutoencoder
 from idto3d.training.checkpoint import Counters, has_state, load_state, save_state
 from idto3d.training.ema import MovingAverage
 from idto3d.training.loop import make_accelerator, train_loop
@@ -28,22 +28,12 @@ from idto3d.training.sheets import save_sheet
 SHEET_COLUMNS = 8
 
 
-def make_autoencoder(settings: AutoencoderSettings) -> AutoencoderKL:
-    """A fresh diffusers AutoencoderKL; images in [-1, 1], unscaled latents."""
-    levels = len(settings.channels)
-    return AutoencoderKL(
-        in_channels=3,
-        out_channels=3,
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        block_out_channels=settings.channels,
-        layers_per_block=settings.layers_per_block,
+def make_autoencoder(settings: AutoencoderSettings) -> PatchAutoencoder:
+    """A fresh autoencoder; images in [-1, 1], unscaled latents."""
+    return PatchAutoencoder(
         latent_channels=settings.latent_channels,
-        norm_num_groups=settings.group_norm_groups,
+        channels=settings.channels,
         sample_size=settings.image_size,
-        scaling_factor=1.0,
-        # At 16 x 16 cells the convolutions already see the whole face.
-        mid_block_add_attention=False,
     )
 
 
@@ -107,7 +97,7 @@ def held_out_images(dataset: Dataset, count: int) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def measure_scale(model: AutoencoderKL, images: torch.Tensor) -> float:
+def measure_scale(model: PatchAutoencoder, images: torch.Tensor) -> float:
     """1 / standard deviation of the latents of images (N, 3, H, W) in [0, 1] (Rombach et al. G)."""
     return float(1 / model.encode(images * 2 - 1).latent_dist.mean.std())
 
@@ -150,7 +140,7 @@ def train_autoencoder(
 
     def step() -> tuple[dict[str, torch.Tensor], int]:
         images = next(batches).to(accelerator.device)
-        size = images.shape[-1] // 2 ** (len(shape.channels) - 1)
+        size = images.shape[-1] // 8
         noise = torch.randn(len(images), shape.latent_channels, size, size, generator=generator)
         with accelerator.autocast():
             loss, parts = wrapped(images, noise.to(accelerator.device))
@@ -191,7 +181,7 @@ def train_autoencoder(
 class _Loss(torch.nn.Module):
     """Model and loss as one module, as distributed training wants it."""
 
-    def __init__(self, model: AutoencoderKL, settings: AutoencoderSettings) -> None:
+    def __init__(self, model: PatchAutoencoder, settings: AutoencoderSettings) -> None:
         super().__init__()
         self.model = model
         self.settings = settings

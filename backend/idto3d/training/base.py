@@ -16,6 +16,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from idto3d.errors import UserError
 from idto3d.prior.condition import PHRASE_OF_KIND
 from idto3d.prior.denoiser import NoiseSchedule
+from idto3d.prior.patch_autoencoder import PatchAutoencoder, read_autoencoder
 from idto3d.prior.layout import write_conditioning, write_scheduler, write_text_encoder, write_unet
 from idto3d.prior.manifest import Manifest, file_digest, write_manifest
 from idto3d.training.batches import Sampler
@@ -134,7 +135,7 @@ def open_autoencoder(output: Path) -> AutoencoderKL:
     """The frozen autoencoder of `output`. Raises UserError when it isn't trained yet."""
     if not (output / "vae" / "config.json").is_file():
         raise UserError(f"{output} has no autoencoder yet. Run `idto3d train autoencoder` first.")
-    return AutoencoderKL.from_pretrained(output / "vae").float().requires_grad_(False).eval()
+    return read_autoencoder(output / "vae").float().requires_grad_(False).eval()
 
 
 def open_store(dataset: Dataset, output: Path, autoencoder: AutoencoderKL) -> LatentStore:

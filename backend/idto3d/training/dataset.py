@@ -20,9 +20,10 @@ import torch
 from idto3d.head.template import load_template
 from idto3d.identity.dlib_encoder import chip_from_landmarks, embed_chips
 from idto3d.render.cameras import Cameras, orbit, sample_cameras, transform
+from idto3d.render.normals import supersampled_normals
 from idto3d.training.looks import caption, view_words
 from idto3d.training.people import People, Person
-from idto3d.training.views import render_normals, render_views
+from idto3d.training.views import render_views
 
 # dlib's five points among the 68: left eye outer and inner, right eye outer and inner, nose base.
 FIVE_POINTS = (45, 42, 36, 39, 33)
@@ -98,7 +99,7 @@ def render_person(
             for shape, e in zip(shapes, expression, strict=True)
         ]
     )
-    hint = render_normals(hints, fine.faces, cameras, settings.image_size)
+    hint = supersampled_normals(hints, fine.faces, cameras, settings.image_size)
     captions = [
         caption(view_words(float(y), float(p), bool(c)), person.words, random.random(5) < 0.75)
         for y, p, c in zip(cameras.yaw, cameras.pitch, cameras.close_up, strict=True)

@@ -70,16 +70,6 @@ def render_views(
     )
 
 
-def render_normals(vertices: Tensor, faces: Tensor, cameras: Cameras, size: int) -> Tensor:
-    """Supersampled normal maps (B,size,size,3) of (B,V,3): the hint's picture, no gradients."""
-    large = size * SUPERSAMPLE
-    fragments = rasterize(transform(vertices, cameras), faces, large, large)
-    normal = interpolate(vertex_normals(vertices, faces), fragments, faces)
-    turned = torch.einsum("bij,bhwj->bhwi", cameras.view[:, :3, :3], normal)
-    turned = functional.normalize(turned, dim=-1, eps=1e-8)
-    return _pool((0.5 * turned + 0.5) * fragments.mask + 1 - fragments.mask)
-
-
 def random_light(random: np.random.Generator) -> dict[str, Tensor]:
     """A key, a fill and an ambient light in camera space, with a slight colour cast."""
     azimuth, height = np.radians(random.uniform(-80, 80)), np.radians(random.uniform(-5, 65))

@@ -27,6 +27,8 @@ def unwrap(vertices: np.ndarray, faces: np.ndarray, texture_size: int) -> UvLayo
     packing = xatlas.PackOptions()
     packing.resolution = texture_size
     packing.padding = max(2, texture_size // 256)
+    # xatlas turns charts by swapping u and v, which mirrors them: paint would come out mirrored.
+    packing.rotate_charts = False
     atlas = xatlas.Atlas()
     atlas.add_mesh(
         np.ascontiguousarray(vertices, dtype=np.float32),
@@ -41,4 +43,6 @@ def unwrap(vertices: np.ndarray, faces: np.ndarray, texture_size: int) -> UvLayo
     # xatlas scales each axis to [0,1] on its own; texels must stay square.
     side = max(atlas.width, atlas.height)
     uv = uv * np.array([atlas.width / side, atlas.height / side], dtype=np.float32)
+    # Its v grows upwards; taken as it comes, the texture would show the face mirrored.
+    uv[:, 1] = 1 - uv[:, 1]
     return UvLayout(split_faces.astype(np.int64), uv.astype(np.float32), original.astype(np.int64))

@@ -110,7 +110,7 @@ def _look(photo: Photo, encoder: Encoder) -> _Sighting:
     height, width = photo.pixels.shape[:2]
     faces: tuple[Face, ...] = ()
     findings: tuple[Finding, ...] = ()
-    if max(height, width) < _MINIMUM_SIDE:
+    if min(height, width) < _MINIMUM_SIDE:
         findings = (too_few_pixels(width, height),)
     else:
         degrees, faces = find_faces(photo.pixels)

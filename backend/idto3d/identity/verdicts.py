@@ -88,7 +88,7 @@ NO_FACE = Finding(
     "no face",
     Severity.UNUSABLE,
     "no face was found",
-    "Choose a photo that shows the whole face from the front, upright and unobstructed.",
+    "Choose a sharp photo that shows the whole face from the front, with nothing before it.",
 )
 
 
@@ -97,7 +97,7 @@ NO_FACE = Finding(
 HARD_TO_FIND = Finding(
     "turned",
     Severity.WARNING,
-    "the face was hard to find, as a strongly turned or covered one is",
+    "the face was hard to find, as a strongly turned, covered or blurred one is",
     "Choose a photo that looks towards the camera, with nothing before the face.",
 )
 

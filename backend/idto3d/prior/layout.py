@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers import DDPMScheduler, UNet2DConditionModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
@@ -14,6 +14,7 @@ from transformers import CLIPTextModel, PreTrainedTokenizerBase
 from idto3d.prior.attention import is_processor_key, modality_parameters
 from idto3d.prior.identity import IdentityProjector
 from idto3d.prior.manifest import damaged
+from idto3d.prior.patch_autoencoder import Autoencoder
 
 _IDENTITY = "identity."
 _PROCESSORS = "processors."
@@ -49,7 +50,7 @@ def write_unet(folder: Path, unet: UNet2DConditionModel) -> None:
     write_tensors(folder / "unet" / "diffusion_pytorch_model.safetensors", plain)
 
 
-def write_autoencoder(folder: Path, autoencoder: AutoencoderKL) -> None:
+def write_autoencoder(folder: Path, autoencoder: Autoencoder) -> None:
     """Write vae/."""
     autoencoder.save_config(folder / "vae")
     path = folder / "vae" / "diffusion_pytorch_model.safetensors"

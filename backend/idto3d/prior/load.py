@@ -3,12 +3,12 @@
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers import DDPMScheduler, UNet2DConditionModel
 from transformers import AutoTokenizer, CLIPTextModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
@@ -19,8 +19,8 @@ from idto3d.prior.denoiser import NoiseSchedule, call_unet
 from idto3d.prior.identity import IdentityProjector, arrange_photos
 from idto3d.prior.layout import read_tensors, split_tensors
 from idto3d.prior.lora import fold_lora, load_lora
-from idto3d.prior.patch_autoencoder import PatchAutoencoder, read_autoencoder
 from idto3d.prior.manifest import PARTS, Manifest, check_files, damaged, read_manifest
+from idto3d.prior.patch_autoencoder import Autoencoder, read_autoencoder
 
 
 class Prior:
@@ -34,7 +34,7 @@ class Prior:
         manifest: Manifest,
         domain: str,
         unet: UNet2DConditionModel,
-        autoencoder: AutoencoderKL | PatchAutoencoder,
+        autoencoder: Autoencoder,
         text_encoder: CLIPTextModel,
         tokenizer: PreTrainedTokenizerBase,
         scheduler: DDPMScheduler,
@@ -174,7 +174,7 @@ def load_prior(
         projector = apply_conditioning(unet, manifest, folder / adapter, fold) or projector
     modules = {
         "unet": unet,
-        "autoencoder": _read_part(read_autoencoder, folder / "vae", torch_dtype=dtype),
+        "autoencoder": _read(read_autoencoder, folder / "vae", torch_dtype=dtype),
         "text_encoder": _read_part(CLIPTextModel, folder / "text_encoder", dtype=dtype),
     }
     if projector:
@@ -195,9 +195,12 @@ def load_prior(
 
 
 def _read_part(kind: Any, path: Path, **options: torch.dtype) -> Any:
-    """One of the five library classes from its folder."""
+    """An object of a library class from its folder."""
+    return _read(kind.from_pretrained, path, **options)
+
+
+def _read(read: Callable[..., Any], path: Path, **options: torch.dtype) -> Any:
     try:
-        read = kind if kind is read_autoencoder else kind.from_pretrained
         return read(path, local_files_only=True, **options)
     except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:
         raise damaged(path, error) from error

@@ -9,6 +9,7 @@ step of score distillation, so its cost is the artist's waiting time.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,15 +32,21 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Encoded:
+    """What `encode` returns, named as in diffusers."""
+
     latent_dist: Posterior
 
 
 @dataclass(frozen=True)
 class Decoded:
+    """What `decode` returns, named as in diffusers."""
+
     sample: Tensor
 
 
 class ResidualBlock(torch.nn.Module):
+    """x + conv(silu(conv(silu(x)))), without normalisation: it would cost more than it gives."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = torch.nn.Conv2d(channels, channels, 3, padding=1)
@@ -94,15 +101,20 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         )
 
     def encode(self, images: Tensor) -> Encoded:
+        """Images (B,3,H,W) in [-1,1] -> a posterior over latents (B,C,H/8,W/8), unscaled."""
         mean = self.encoder(images)
         return Encoded(Posterior(mean, torch.as_tensor(self.config.latent_noise)))
 
     def decode(self, latents: Tensor) -> Decoded:
+        """Unscaled latents (B,C,h,w) -> images (B,3,8h,8w), about in [-1,1]."""
         image = self.decoder(latents)
         return Decoded(image + self.polish(image))
 
 
-def read_autoencoder(folder: Path, **options) -> PatchAutoencoder | AutoencoderKL:
+Autoencoder = PatchAutoencoder | AutoencoderKL
+
+
+def read_autoencoder(folder: Path, **options: Any) -> Autoencoder:
     """Open `vae/` whichever of the two it holds; raises what `from_pretrained` raises."""
     config = PatchAutoencoder.load_config(folder, local_files_only=True)
     ours = config.get("_class_name") == PatchAutoencoder.__name__

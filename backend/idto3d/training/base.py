@@ -10,15 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from idto3d.errors import UserError
 from idto3d.prior.condition import PHRASE_OF_KIND
 from idto3d.prior.denoiser import NoiseSchedule
-from idto3d.prior.patch_autoencoder import PatchAutoencoder, read_autoencoder
 from idto3d.prior.layout import write_conditioning, write_scheduler, write_text_encoder, write_unet
 from idto3d.prior.manifest import Manifest, file_digest, write_manifest
+from idto3d.prior.patch_autoencoder import Autoencoder, read_autoencoder
 from idto3d.training.batches import Sampler
 from idto3d.training.checkpoint import Counters, has_state
 from idto3d.training.diffusion import (
@@ -110,15 +109,14 @@ def train_base(
 def make_denoiser(
     settings: TrainingSettings,
     tokenizer: PreTrainedTokenizerBase,
-    autoencoder: AutoencoderKL,
+    autoencoder: Autoencoder,
     identities: Identities,
 ) -> ConditionedDenoiser:
     """Fresh weights for the given vocabulary, latents and embeddings."""
-    factor = 2 ** (len(autoencoder.config.block_out_channels) - 1)
-    unet: UNet2DConditionModel = make_unet(
+    unet = make_unet(
         settings.denoiser,
         autoencoder.config.latent_channels,
-        settings.autoencoder.image_size // factor,
+        autoencoder.config.sample_size // 8,
         settings.text.width,
     )
     # Convolutions are a third faster on the CPU when the channels lie side by side.
@@ -131,14 +129,14 @@ def make_denoiser(
     return ConditionedDenoiser(unet, text_encoder, projector, settings.denoiser.spatial_hint)
 
 
-def open_autoencoder(output: Path) -> AutoencoderKL:
+def open_autoencoder(output: Path) -> Autoencoder:
     """The frozen autoencoder of `output`. Raises UserError when it isn't trained yet."""
     if not (output / "vae" / "config.json").is_file():
         raise UserError(f"{output} has no autoencoder yet. Run `idto3d train autoencoder` first.")
     return read_autoencoder(output / "vae").float().requires_grad_(False).eval()
 
 
-def open_store(dataset: Dataset, output: Path, autoencoder: AutoencoderKL) -> LatentStore:
+def open_store(dataset: Dataset, output: Path, autoencoder: Autoencoder) -> LatentStore:
     """The latent cache of `output`; another autoencoder means another cache folder."""
     scale = autoencoder.config.scaling_factor
     device = autoencoder.device

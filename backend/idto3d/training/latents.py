@@ -38,6 +38,10 @@ class LatentStore:
     def __len__(self) -> int:
         return len(self.labels["person"]) if self.labels else 0
 
+    def refresh_cached(self) -> None:
+        """Take in every shard that was encoded before."""
+        self.refresh(sum((self.folder / path.name).is_file() for path in self.dataset.shards()))
+
     def refresh(self, most: int) -> int:
         """Read the identities anew and take in up to `most` new shards; returns how many."""
         self.identities = self.dataset.identities()

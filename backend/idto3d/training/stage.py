@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -22,6 +23,7 @@ from idto3d.training.validation import Validation
 
 # Encoding a shard costs about as much as training on it: take new ones in between, not at once.
 _FIRST_SHARDS = 4
+_REFRESH_SAMPLES = 2000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +50,8 @@ def fill_store(sampler: Sampler) -> None:
     """Encode the first shards, until there is somebody to train on. Raises UserError if nobody."""
     store = sampler.store
     print(f"encoding images into {store.folder}", flush=True)
-    store.refresh(_FIRST_SHARDS)
+    store.refresh_cached()
+    store.refresh(max(0, _FIRST_SHARDS - len(store.known)))
     while not len(sampler.rows(held_out=False)):
         if not store.refresh(1):
             raise UserError(
@@ -84,10 +87,10 @@ def run_stage(
         own = run.seed + counters.step * accelerator.num_processes + accelerator.process_index
         generator.manual_seed(own)
     validation = Validation(stage.name, denoiser, sampler, stage.schedule, stage.prediction_type)
-    order = _Epoch(sampler, generator)
+    rows = _Rows(sampler, generator)
 
     def step() -> tuple[dict[str, torch.Tensor], int]:
-        batch = sampler.draw(order.next(run.batch_size), generator).to(accelerator.device)
+        batch = sampler.draw(rows.draw(run.batch_size), generator).to(accelerator.device)
         gamma = settings.diffusion.snr_gamma
         with accelerator.autocast():
             loss = diffusion_loss(wrapped, batch, stage.schedule, stage.prediction_type, gamma)
@@ -112,28 +115,22 @@ def run_stage(
     return counters
 
 
-class _Epoch:
-    """Row numbers in random order; one new shard joins after each pass or 2000 samples."""
+class _Rows:
+    """Random rows of trained people; a new shard joins from time to time."""
 
     def __init__(self, sampler: Sampler, generator: torch.Generator) -> None:
         self.sampler, self.generator = sampler, generator
         self.rows = sampler.rows(held_out=False)
-        self.queue: list[int] = []
         self.since_refresh = 0
 
-    def next(self, count: int):  # noqa: ANN201 (numpy index array)
-        """The next `count` rows."""
+    def draw(self, count: int) -> np.ndarray:
+        """(count,) row numbers, with replacement: so the generator alone is the state to resume."""
         self.since_refresh += count
-        if self.since_refresh >= min(2000, len(self.rows)):
+        if self.since_refresh >= min(_REFRESH_SAMPLES, len(self.rows)):
             self.since_refresh = 0
             self.sampler.store.refresh(1)
-            rows = self.sampler.rows(held_out=False)
-            if len(rows) != len(self.rows):
-                self.rows, self.queue = rows, []
-        while len(self.queue) < count:
-            self.queue += torch.randperm(len(self.rows), generator=self.generator).tolist()
-        taken, self.queue = self.queue[:count], self.queue[count:]
-        return self.rows[taken]
+            self.rows = self.sampler.rows(held_out=False)
+        return self.rows[torch.randint(len(self.rows), (count,), generator=self.generator).numpy()]
 
 
 def _share(trained: dict[str, nn.Parameter], unet: nn.Module) -> str:

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All stages on toy data, through the command line's functions, small but whole."""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from idto3d.errors import UserError
+from idto3d.prior.load import load_prior
+from idto3d.prior.random_prior import write_random_prior
+from idto3d.training import cli
+from idto3d.training.adapters import train_adapter
+from idto3d.training.autoencoder import train_autoencoder
+from idto3d.training.base import train_base
+from idto3d.training.settings import (
+    AutoencoderSettings,
+    DenoiserSettings,
+    RunSettings,
+    TextSettings,
+    TrainingSettings,
+)
+from idto3d.training.shards import Dataset, open_dataset
+from tests.backend.training.toy_dataset import EXPRESSIONS, write_toy_dataset
+
+TEXTS = {name: f"a {name} face" for name in EXPRESSIONS}
+
+
+def tiny_settings(samples: int, image_size: int = 32) -> TrainingSettings:
+    """Networks of a few thousand weights."""
+    return TrainingSettings(
+        run=RunSettings(samples=samples, batch_size=4, warmup_steps=5, learning_rate=3e-3),
+        autoencoder=AutoencoderSettings(
+            image_size=image_size,
+            channels=(16, 32),
+            latent_channels=4,
+            crop_size=16,
+        ),
+        text=TextSettings(width=16, layers=1, heads=2, length=24),
+        denoiser=DenoiserSettings(
+            channels=(16, 16), heads=(2, 2), group_norm_groups=4, identity_hidden=16
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return open_dataset(write_toy_dataset(tmp_path_factory.mktemp("data"), size=32))
+
+
+@pytest.fixture(scope="module")
+def trained(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prior folder that went through every stage."""
+    output = tmp_path_factory.mktemp("prior")
+    train_autoencoder(dataset, output, tiny_settings(400), resume=False)
+    train_base(dataset, output, tiny_settings(60), False, TEXTS)
+    for domain in ("geometry", "albedo"):
+        train_adapter(dataset, output, tiny_settings(40), False, domain, "both", TEXTS)
+    return output
+
+
+def _records(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_result_is_a_whole_prior(trained: Path) -> None:
+    manifest = json.loads((trained / "prior.json").read_text())
+    assert sorted(manifest["adapters"]) == ["albedo", "geometry"]
+    assert set(manifest["training"]) == {
+        "base",
+        "geometry-style",
+        "geometry-expression",
+        "albedo-style",
+        "albedo-expression",
+    }
+    assert "adapters/albedo.safetensors" in manifest["files"]
+    prior = load_prior(trained, "geometry")
+    condition = prior.condition(["a front view"], torch.randn(2, 128), ["smile"])
+    latents = prior.encode(torch.rand(1, 3, 32, 32))
+    assert prior.denoise(latents, torch.tensor([400]), condition, latents).isfinite().all()
+
+
+def test_autoencoder_learns(trained: Path) -> None:
+    prior = load_prior(trained, "photo")
+    with np.load(sorted((trained / "training" / "latents").glob("*/*.npz"))[0]) as cached:
+        deviation = float(cached["photo"].astype(np.float32).std())
+    assert 0.5 < deviation < 2  # the scale makes latents about one unit wide
+    ramp = torch.linspace(0, 1, 32).expand(1, 3, 32, 32)
+    decoded = prior.decode(prior.encode(ramp))
+    inner = torch.stack([ramp[..., 4:-4].flatten(), decoded[..., 4:-4].flatten()])
+    assert torch.corrcoef(inner)[0, 1] > 0.5
+
+
+def test_adapter_phases_train_what_they_should(trained: Path) -> None:
+    style = load_file_keys(trained / "training" / "geometry-style")
+    expression = load_file_keys(trained / "training" / "geometry-expression")
+    assert {key.split(".")[-2] for key in style} == {"default", "identity"}
+    assert {key.split(".")[-2] for key in expression} == {"default", "expression"}
+    final = load_prior(trained, "geometry").unet.state_dict()
+    base = load_prior(trained, "photo").unet.state_dict()
+    moved = [name for name in base if not torch.equal(base[name], final[name])]
+    assert moved
+    assert all(".attn" in name for name in moved)
+    assert all("expression" in name for name in set(final) - set(base))
+
+
+def load_file_keys(folder: Path) -> list[str]:
+    """Names of the parameters in a training state."""
+    from safetensors import safe_open
+
+    index = json.loads((folder / "state.json").read_text())
+    with safe_open(folder / index["file"], framework="pt") as file:
+        names = list(file.keys())
+    return [name.removeprefix("parameter/") for name in names if name.startswith("parameter/")]
+
+
+def test_sheets_show_held_out_people(trained: Path) -> None:
+    sheets = sorted((trained / "training" / "base").glob("sheet-*.png"))
+    # Three kinds, each hint, sample and truth; 32 pixels a picture.
+    assert Image.open(sheets[-1]).height == 9 * 32
+    records = [r["held_out"] for r in _records(trained / "training" / "base") if "held_out" in r]
+    assert records[-1]["photo"]["t900"] > 0
+
+
+def test_resume_goes_on_and_a_second_start_is_refused(trained: Path, dataset: Dataset) -> None:
+    with pytest.raises(UserError, match="Add --resume"):
+        train_base(dataset, trained, tiny_settings(64), False, TEXTS)
+    counters = train_base(dataset, trained, tiny_settings(72), True, TEXTS)
+    assert counters.samples == 72
+
+
+def test_stopped_and_resumed_base_equals_one_run(
+    dataset: Dataset, trained: Path, tmp_path: Path
+) -> None:
+    """The batches, the noise and the optimiser go on where they were."""
+    results = []
+    for name, budgets in (("straight", (16,)), ("stopped", (8, 16))):
+        output = tmp_path / name
+        output.mkdir()
+        (output / "vae").symlink_to(trained / "vae")
+        for index, samples in enumerate(budgets):
+            settings = tiny_settings(samples)
+            run = dataclasses.replace(settings.run, final_learning_rate=1.0)
+            own = dataclasses.replace(settings, run=run)
+            train_base(dataset, output, own, index > 0, TEXTS)
+        results.append(load_prior(output, "photo").unet.state_dict())
+    for name, value in results[0].items():
+        torch.testing.assert_close(value, results[1][name], atol=1e-3, rtol=1e-3)
+
+
+def test_adapter_on_a_stable_diffusion_layout(dataset: Dataset, tmp_path: Path) -> None:
+    """No hint, no identity conditioning: both come with the adapter."""
+    big = open_dataset(write_toy_dataset(tmp_path / "data", size=64, people=3, shards=1))
+    output = tmp_path / "sd"
+    write_random_prior(output, spatial_hint=False)
+    for name in ("prior.json", "conditioning.safetensors"):
+        (output / name).unlink()
+    (output / "model_index.json").write_text("{}")
+    train_adapter(big, output, tiny_settings(24, 64), False, "geometry", "both", TEXTS)
+    prior = load_prior(output, "geometry")
+    assert prior.projector is not None
+    condition = prior.condition(["a front view"], torch.randn(1, 128), ["smile"])
+    assert prior.denoise(torch.randn(1, 4, 8, 8), torch.tensor([400]), condition).isfinite().all()
+
+
+def test_expression_phase_needs_the_style_phase(trained: Path, dataset: Dataset) -> None:
+    style = trained / "training" / "albedo-style" / "adapter.safetensors"
+    moved = style.rename(style.with_suffix(".away"))
+    try:
+        settings = tiny_settings(30)
+        with pytest.raises(UserError, match="Train the style phase first"):
+            train_adapter(dataset, trained, settings, True, "albedo", "expression", TEXTS)
+    finally:
+        moved.rename(style)
+
+
+def test_command_line_reaches_the_settings(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser.add_subparsers(dest="command"))
+    words = f"train base --data {tmp_path} --output {tmp_path} --minutes 3 --batch-size 7"
+    settings = cli.settings_from(parser.parse_args(words.split()))
+    assert (settings.run.minutes, settings.run.batch_size) == (3, 7)
+    assert settings.run.learning_rate == RunSettings().learning_rate
+    unlimited = parser.parse_args(f"train base --data {tmp_path} --output {tmp_path}".split())
+    with pytest.raises(UserError, match="Give --minutes or --samples"):
+        cli.settings_from(unlimited)
+
+
+def test_base_without_autoencoder_is_explained(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Run `idto3d train autoencoder` first"):
+        train_base(dataset, tmp_path, tiny_settings(10), False, TEXTS)

@@ -23,6 +23,7 @@ class GeometrySettings:
     neutral_share: float = 0.4  # of the pictures that show the neutral face
     learning_rate: float = 2e-3  # Adam, canonical and deformation field
     guidance_scale: float = 3.0  # uncond + s (cond - uncond); the paper's 10 is for its prior
+    weighting: str = "clean_residual"  # or "sigma_squared"; see `prior.score_distillation`
     timesteps: tuple[int, int] = (200, 700)  # first half: uniform between these
     annealed: tuple[int, int] = (200, 50)  # second half: from the first to the second
     smoothness: float = 60.0  # on the Laplacian of the change, in displacement limits
@@ -41,6 +42,8 @@ class TextureSettings:
     views: int = 2  # pictures a step
     learning_rate: float = 1e-2  # Adam
     guidance_scale: float = 3.0  # as for the geometry
+    weighting: str = "clean_residual"  # as for the geometry
+    lit_share: float = 0.5  # of the pictures shown under a random light instead of plain albedo
     timesteps_diffuse: tuple[int, int] = (50, 900)  # first stage
     timesteps_material: tuple[int, int] = (50, 500)  # second stage
     timesteps_refine: tuple[int, int] = (50, 100)  # third stage
@@ -84,13 +87,20 @@ PRESETS: dict[str, Settings] = {
             views=1,
             learning_rate=1e-4,
             guidance_scale=10.0,
+            weighting="sigma_squared",
             smoothness=5000.0,
             anchor=0.0,
             max_displacement=0.1,
         ),
         TextureSettings(
-            iterations=2000, refine_iterations=20, views=1, guidance_scale=10.0,
-            photo_weight=0.0, smoothness=0.0,
+            iterations=2000,
+            refine_iterations=20,
+            views=1,
+            guidance_scale=10.0,
+            weighting="sigma_squared",
+            lit_share=1.0,
+            photo_weight=0.0,
+            smoothness=0.0,
         ),  # fmt: skip
         AssetSettings(target_faces=50000, texture_size=2048),
     ),

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# mypy: disable-error-code="valid-type"
 """Ambient occlusion at the vertices of a mesh, by rays that Warp casts."""
 
 import math

@@ -58,7 +58,9 @@ def load_stage_zero(path: Path) -> StageZero:
     """Read `stage_zero.npz`. Raises UserError when it is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as data:
-            return StageZero(*(data[name].astype(np.float64) for name in ("mean", "scale", "weights")))
+            return StageZero(
+                *(data[name].astype(np.float64) for name in ("mean", "scale", "weights"))
+            )
     except (OSError, KeyError, ValueError) as error:
         raise UserError(
             f"The first-shape file {path} can't be read ({error}). "

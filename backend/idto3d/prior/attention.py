@@ -31,8 +31,9 @@ class MultimodalAttention(nn.Module):
     def add_modality(self, name: str) -> None:
         """Add keys and values; the values start at zero, so the layer's output is unchanged."""
         self.to_k[name] = nn.Linear(self.token_width, self.width, bias=False)
-        self.to_v[name] = nn.Linear(self.token_width, self.width, bias=False)
-        nn.init.zeros_(self.to_v[name].weight)
+        values = nn.Linear(self.token_width, self.width, bias=False)
+        nn.init.zeros_(values.weight)
+        self.to_v[name] = values
 
     # diffusers inspects the signature of __call__ to decide which arguments to pass on.
     def __call__(

@@ -27,6 +27,9 @@ class IdentityProjector(nn.Module):
     little in raw cosine, so without it the network would see nearly the same vector for everybody.
     """
 
+    mean: torch.Tensor
+    scale: torch.Tensor
+
     def __init__(self, dimension: int, photos: int, hidden: int, tokens: int, width: int) -> None:
         super().__init__()
         self.photos, self.tokens = photos, tokens

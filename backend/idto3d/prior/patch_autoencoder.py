@@ -9,7 +9,7 @@ step of score distillation, so its cost is the artist's waiting time.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -111,7 +111,7 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         return Decoded(image + self.polish(image))
 
 
-Autoencoder = PatchAutoencoder | AutoencoderKL
+Autoencoder: TypeAlias = PatchAutoencoder | AutoencoderKL
 
 
 def read_autoencoder(folder: Path, **options: Any) -> Autoencoder:

@@ -116,7 +116,9 @@ def hair_mask(positions: np.ndarray, landmarks: np.ndarray, look: Look) -> np.nd
     eye_height = landmarks[36, 1]
     forehead = landmarks[24, 1] + (4.6 + look.hairline) * cm
     temple_depth = landmarks[36, 2] - 2.6 * cm
-    side = smoothstep(temple_depth + 0.6 * cm, temple_depth - (1.6 + 0.6 * look.temple) * cm, p[:, 2])
+    side = smoothstep(
+        temple_depth + 0.6 * cm, temple_depth - (1.6 + 0.6 * look.temple) * cm, p[:, 2]
+    )
     recede = 0.9 * look.temple * cm
     recede = recede * np.exp(-(((np.abs(p[:, 0]) - 4.2 * cm) / (1.6 * cm)) ** 2))
     line = (forehead + recede) * (1 - side) + (eye_height - 1.2 * cm) * side
@@ -167,7 +169,9 @@ def paint_head(
 
     red = np.array([1.10, 0.84, 0.82])
     nose = landmarks[30]
-    cheeks = [np.array([landmarks[i, 0] * 1.02, nose[1] + 0.2 * cm, landmarks[i, 2]]) for i in (36, 45)]
+    cheeks = [
+        np.array([landmarks[i, 0] * 1.02, nose[1] + 0.2 * cm, landmarks[i, 2]]) for i in (36, 45)
+    ]
     for centre, radius in ((nose, 1.5), (cheeks[0], 2.2), (cheeks[1], 2.2)):
         weight = look.blush * np.exp(-((p - centre) ** 2).sum(1) / (radius * cm) ** 2)
         albedo = _blend(albedo, albedo * red, weight)

@@ -189,7 +189,9 @@ def _neck(rim: np.ndarray) -> np.ndarray:
     foot[..., 2] -= 0.05
     foot[..., 1] = NECK_BASE
     rings = rim[:, None] * (1 - amount) + foot[:, None] * amount
-    return np.concatenate([rings.reshape(len(rim), -1, 3), foot.mean(axis=1, keepdims=True)], axis=1)
+    return np.concatenate(
+        [rings.reshape(len(rim), -1, 3), foot.mean(axis=1, keepdims=True)], axis=1
+    )
 
 
 def _neck_faces(rim: np.ndarray, first: int) -> np.ndarray:

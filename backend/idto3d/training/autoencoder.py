@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -25,8 +26,6 @@ from idto3d.training.shards import (
 )
 from idto3d.training.sheets import save_sheet
 
-SHEET_COLUMNS = 8
-
 
 def make_autoencoder(settings: AutoencoderSettings) -> PatchAutoencoder:
     """A fresh autoencoder; images in [-1, 1], unscaled latents."""
@@ -44,7 +43,10 @@ def finite_difference_loss(image: torch.Tensor, truth: torch.Tensor) -> torch.Te
 
 
 def autoencoder_loss(
-    model: torch.nn.Module, images: torch.Tensor, noise: torch.Tensor, settings: AutoencoderSettings
+    model: PatchAutoencoder,
+    images: torch.Tensor,
+    noise: torch.Tensor,
+    settings: AutoencoderSettings,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Loss and its parts for images (B, 3, H, W) in [0, 1]; noise (B, C, H/8, W/8) is normal."""
     truth = images * 2 - 1
@@ -88,8 +90,9 @@ def held_out_images(dataset: Dataset, count: int) -> dict[str, torch.Tensor]:
     held_out = dataset.held_out()
     arrays = read_shard(dataset.shards()[0], ("person", *IMAGE_KINDS))
     rows = is_held_out(arrays["person"], held_out).nonzero()[0]
-    rows = rows if len(rows) else range(len(arrays["person"]))
-    rows = list(rows)[:: max(1, len(rows) // count)][:count]
+    if not len(rows):
+        rows = np.arange(len(arrays["person"]))
+    rows = rows[:: max(1, len(rows) // count)][:count]
     return {
         kind: torch.from_numpy(arrays[kind][rows]).permute(0, 3, 1, 2).float() / 255
         for kind in IMAGE_KINDS

@@ -21,7 +21,8 @@ from idto3d.head.template import load_template
 from idto3d.identity.dlib_encoder import chip_from_landmarks, embed_chips
 from idto3d.render.cameras import Cameras, orbit, sample_cameras, transform
 from idto3d.render.normals import supersampled_normals
-from idto3d.training.looks import caption, view_words
+from idto3d.prior.captions import view_words
+from idto3d.training.looks import caption
 from idto3d.training.people import People, Person
 from idto3d.training.views import render_views
 
@@ -84,9 +85,7 @@ def render_person(
     expression = np.where(neutral, 0, random.integers(1, len(table), settings.views))
     moves = [person.displacement(table[e]["arkit"]) for e in expression]
     vertices = np.stack([person.neutral + move for move in moves]).astype(np.float32)
-    views = render_views(
-        person, torch.from_numpy(vertices), cameras, settings.image_size, random
-    )
+    views = render_views(person, torch.from_numpy(vertices), cameras, settings.image_size, random)
     # Hints lie between the mean and the truth, with some error, as stage 0's guesses do.
     fine = people.fine
     amount = random.uniform(0, 1, (settings.views, 1))
@@ -160,12 +159,16 @@ def build(
         done = min(begin + PEOPLE_PER_SHARD, first + count) - first
         rate = done / (time.monotonic() - start)
         left = (count - done) / max(rate, 1e-9)
-        print(f"{done}/{count} people, {60 * rate:.0f} a minute, {left / 60:.0f} min left", flush=True)
+        print(
+            f"{done}/{count} people, {60 * rate:.0f} a minute, {left / 60:.0f} min left", flush=True
+        )
 
 
 def merge(output: Path, settings: DatasetSettings, table: list[dict]) -> None:
     """Write identities.npz and dataset.json from the parts that are there."""
-    parts = [dict(np.load(path, allow_pickle=False)) for path in sorted(output.glob("people-*.npz"))]
+    parts = [
+        dict(np.load(path, allow_pickle=False)) for path in sorted(output.glob("people-*.npz"))
+    ]
     size = 1 + max(int(part["person"].max()) for part in parts)
     merged: dict[str, np.ndarray] = {"held_out": np.arange(size) < settings.held_out}
     for name in ("embedding", "coefficients", "tone"):

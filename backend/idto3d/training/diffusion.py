@@ -21,6 +21,8 @@ class ConditionedDenoiser(nn.Module):
     are not used.
     """
 
+    expressions: torch.Tensor | None
+
     def __init__(
         self,
         unet: UNet2DConditionModel,

@@ -19,7 +19,17 @@ from idto3d.settings import HEAD_METRES
 from idto3d.texture.paint import LEFT_EYE, MOUTH, RIGHT_EYE, SKIN, TEETH
 
 # ICT's parts by index: face, head and neck, mouth socket, eye sockets, gums, teeth, eyeballs.
-_PART = {0: SKIN, 1: SKIN, 2: MOUTH, 3: SKIN, 4: SKIN, 5: MOUTH, 6: TEETH, 7: LEFT_EYE, 8: RIGHT_EYE}
+_PART = {
+    0: SKIN,
+    1: SKIN,
+    2: MOUTH,
+    3: SKIN,
+    4: SKIN,
+    5: MOUTH,
+    6: TEETH,
+    7: LEFT_EYE,
+    8: RIGHT_EYE,
+}
 # ICT's shoulders are cut off where the template's neck ends.
 NECK_BASE = -0.40
 _TRANSPARENT = ("M_LacrimalFluid", "M_EyeBlend", "M_EyeOcclusion", "M_EyeLashes")
@@ -162,6 +172,4 @@ def _template_map(
     rows = basis[:, good].reshape(len(basis), -1)
     system = rows @ rows.T + 5e-6 * good.sum() * np.eye(len(basis))
     moves = identity[:, chosen].reshape(len(identity), -1).astype(np.float64)
-    return np.concatenate(
-        [coefficients[:, None], np.linalg.solve(system, rows @ moves.T)], axis=1
-    )
+    return np.concatenate([coefficients[:, None], np.linalg.solve(system, rows @ moves.T)], axis=1)

@@ -63,7 +63,7 @@ class LatentStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         # Several processes may encode the same shard: each writes its own file, the last one stays.
         temporary = cached.with_suffix(f".{os.getpid()}.tmp.npz")
-        np.savez(temporary, **arrays)
+        np.savez(temporary, allow_pickle=False, **arrays)
         os.replace(temporary, cached)
         return arrays
 

@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from idto3d.prior.captions import portrait_caption
 from idto3d.texture.paint import Look
 
 # sRGB skin tones from very pale to very dark, with the words captions use for them.
@@ -80,25 +81,6 @@ def sample_look(random: np.random.Generator, gender: float, age: float) -> tuple
     return look, words
 
 
-def view_words(yaw: float, pitch: float, close_up: bool) -> str:
-    """How a caption names the camera: 'close up front view', 'left side view from above'."""
-    turn = (yaw + 180.0) % 360.0 - 180.0
-    side = "left" if turn > 0 else "right"
-    amount = abs(turn)
-    if amount < 22.5:
-        view = "front view"
-    elif amount < 67.5:
-        view = f"{side} three quarter view"
-    elif amount < 112.5:
-        view = f"{side} side view"
-    elif amount < 157.5:
-        view = f"{side} rear view"
-    else:
-        view = "back view"
-    height = " from above" if pitch > 15 else " from below" if pitch < -15 else ""
-    return f"{'close up ' if close_up else ''}{view}{height}"
-
-
 def caption(view: str, words: dict, keep: np.ndarray) -> str:
     """The paper's caption; `keep` (5,) bool drops single attributes, as real captions do."""
     age, gender, tone, hair, beard = (
@@ -108,4 +90,4 @@ def caption(view: str, words: dict, keep: np.ndarray) -> str:
     person = " ".join(word for word in (age, gender or "person") if word)
     details = [f"{tone} skin" if tone else "", hair, beard]
     traits = " and ".join(detail for detail in details if detail)
-    return f"a {view} face portrait of a {person}" + (f" with {traits}" if traits else "")
+    return portrait_caption(view, person, traits)

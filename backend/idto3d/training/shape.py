@@ -87,7 +87,7 @@ def train(folder: Path, output: Path) -> StageZero:
         print(
             f"stage 0: {trained.sum()} people, penalty {best:g}; on {test.sum()} unseen people "
             f"explained variance: shape {1 - left[:size].sum() / total[:size].sum():.2f}, "
-            f"tone {1 - left[size:size + 3].sum() / total[size:size + 3].sum():.2f}; "
+            f"tone {1 - left[size : size + 3].sum() / total[size : size + 3].sum():.2f}; "
             f"gender right {gender.mean():.2f}"
         )
     return stage_zero

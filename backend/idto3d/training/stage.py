@@ -71,7 +71,7 @@ def run_stage(
         parameter.requires_grad_(False)
     for parameter in stage.trained.values():
         parameter.requires_grad_(True)
-    share = _share(stage.trained, denoiser.unet)
+    share = _share(stage.trained, denoiser)
     print(f"{stage.name}: {share}", flush=True)
     optimizer = torch.optim.AdamW(
         stage.trained.values(), lr=run.learning_rate, weight_decay=run.weight_decay
@@ -133,12 +133,12 @@ class _Rows:
         return self.rows[torch.randint(len(self.rows), (count,), generator=self.generator).numpy()]
 
 
-def _share(trained: dict[str, nn.Parameter], unet: nn.Module) -> str:
-    """How much is trained, in words; the base is the UNet without the extra modalities and LoRA."""
+def _share(trained: dict[str, nn.Parameter], denoiser: nn.Module) -> str:
+    """How much is trained, in words, against the base without adapters."""
     own = sum(p.numel() for p in trained.values())
     base = sum(
         p.numel()
-        for name, p in unet.named_parameters()
-        if ".processor." not in name and ".lora_" not in name
+        for name, p in denoiser.named_parameters()
+        if ".lora_" not in name and not name.endswith(".expression.weight")
     )
-    return f"{own / 1e6:.2f} M parameters trained, {100 * own / base:.2f} % of the UNet's"
+    return f"{own / 1e6:.2f} M parameters trained, {100 * own / base:.2f} % of the base's"

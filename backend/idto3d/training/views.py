@@ -75,7 +75,11 @@ def random_light(random: np.random.Generator) -> dict[str, Tensor]:
     azimuth, height = np.radians(random.uniform(-80, 80)), np.radians(random.uniform(-5, 65))
     warmth = random.uniform(-0.1, 0.1)
     cast = torch.tensor([1 + warmth, 1.0, 1 - warmth], dtype=torch.float32)
-    key = [math.sin(azimuth) * math.cos(height), math.sin(height), math.cos(azimuth) * math.cos(height)]
+    key = [
+        math.sin(azimuth) * math.cos(height),
+        math.sin(height),
+        math.cos(azimuth) * math.cos(height),
+    ]
     return {
         "key": torch.tensor(key, dtype=torch.float32),
         "key colour": cast * float(random.uniform(0.5, 1.1)),

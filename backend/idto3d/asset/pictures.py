@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures to look at: overview.png, everything on one sheet, and turntable.webp."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from idto3d.asset.build import NEUTRAL, HeadModel
+from idto3d.asset.files import write_whole
+from idto3d.asset.look import normal_image, textured_image
+from idto3d.render.cameras import FACE_CENTRE, Cameras, orbit
+from idto3d.render.environment import EnvironmentLight
+
+CELL = 256  # pixels of a picture on the sheet
+COLUMNS = 5
+MARGIN, CAPTION, HEADING = 12, 22, 34
+PAPER, INK = (250, 250, 250), (40, 40, 40)
+VIEWS = {"0°": 0.0, "45°": 45.0, "90°": 90.0, "180°": 180.0, "270°": 270.0}
+TURNTABLE_FRAMES = 40
+TURNTABLE_SIZE = 320
+TURNTABLE_MILLISECONDS = 75  # for a frame: three seconds a turn
+
+Row = tuple[str, list[tuple[str, Image.Image]]]  # heading, then caption and picture of each cell
+
+
+def write_overview(
+    path: Path,
+    model: HeadModel,
+    photos: Sequence[Image.Image],
+    lights: Sequence[tuple[str, EnvironmentLight]],
+) -> None:
+    """Write one sheet: photographs, neutral head all round, expressions, lights.
+
+    photos: as they were used. lights: name and light; the first also lights the other rows.
+    Raises UserError when the disk refuses.
+    """
+    light = lights[0][1]
+    rows: list[Row] = [
+        ("Photographs", [("", _square(photo)) for photo in photos]),
+        (
+            "Neutral, normals",
+            [
+                (name, _picture(normal_image(model, NEUTRAL, orbit(yaw, 0.0), CELL)))
+                for name, yaw in VIEWS.items()
+            ],
+        ),
+        (
+            "Neutral, textured",
+            [
+                (name, _picture(textured_image(model, NEUTRAL, orbit(yaw, 0.0), CELL, light)))
+                for name, yaw in VIEWS.items()
+            ],
+        ),
+        (
+            "Expressions",
+            [
+                (name, _picture(textured_image(model, index, _face_camera(), CELL, light)))
+                for index, name in enumerate(model.expressions)
+            ],
+        ),
+        (
+            "Lights",
+            [
+                (name, _picture(textured_image(model, NEUTRAL, orbit(25.0, 5.0), CELL, other)))
+                for name, other in lights
+            ],
+        ),
+    ]
+    buffer = io.BytesIO()
+    sheet([row for row in rows if row[1]]).save(buffer, "PNG")
+    write_whole(path, buffer.getvalue())
+
+
+def write_turntable(path: Path, model: HeadModel, light: EnvironmentLight) -> None:
+    """Write a full turn of the neutral head as an animated WebP: textured beside its normals.
+
+    Raises UserError when the disk refuses.
+    """
+    frames = []
+    for index in range(TURNTABLE_FRAMES):
+        camera = orbit(360.0 * index / TURNTABLE_FRAMES, 0.0)
+        textured = textured_image(model, NEUTRAL, camera, TURNTABLE_SIZE, light, background=1.0)
+        normals = normal_image(model, NEUTRAL, camera, TURNTABLE_SIZE)
+        frames.append(_picture(torch.cat([textured, normals], dim=1)))
+    buffer = io.BytesIO()
+    frames[0].save(
+        buffer,
+        "WEBP",
+        save_all=True,
+        append_images=frames[1:],
+        duration=TURNTABLE_MILLISECONDS,
+        loop=0,
+        quality=82,
+    )
+    write_whole(path, buffer.getvalue())
+
+
+def sheet(rows: Sequence[Row]) -> Image.Image:
+    """Lay out rows of captioned square pictures of CELL pixels; long rows wrap at COLUMNS."""
+    step = CELL + MARGIN
+    lines = [-(-len(cells) // COLUMNS) for _, cells in rows]
+    height = MARGIN + sum(HEADING + count * (step + CAPTION) for count in lines)
+    page = Image.new("RGB", (MARGIN + COLUMNS * step, height), PAPER)
+    draw = ImageDraw.Draw(page)
+    heading_font, caption_font = ImageFont.load_default(20), ImageFont.load_default(14)
+    top = MARGIN
+    for (heading, cells), count in zip(rows, lines, strict=True):
+        draw.text((MARGIN, top), heading, fill=INK, font=heading_font)
+        for index, (caption, picture) in enumerate(cells):
+            left = MARGIN + index % COLUMNS * step
+            upper = top + HEADING + index // COLUMNS * (step + CAPTION)
+            page.paste(picture, (left, upper))
+            draw.text((left + 2, upper + CELL + 3), caption, fill=INK, font=caption_font)
+        top += HEADING + count * (step + CAPTION)
+    return page
+
+
+def _face_camera() -> Cameras:
+    """A little from the side, where a smile has depth, and near enough to see it."""
+    return orbit(15.0, 0.0, target=(0.0, FACE_CENTRE[1], 0.0), field_of_view=17.0)
+
+
+def _square(photo: Image.Image) -> Image.Image:
+    """The middle of a photograph, upright, as one cell."""
+    upright = ImageOps.exif_transpose(photo).convert("RGB")
+    # Faces are above the middle of most portraits.
+    return ImageOps.fit(upright, (CELL, CELL), Image.Resampling.LANCZOS, centering=(0.5, 0.35))
+
+
+def _picture(image: torch.Tensor) -> Image.Image:
+    """(H,W,3) in [0,1] to 8 bits."""
+    return Image.fromarray(np.rint(255 * image.clamp(0, 1).numpy()).astype(np.uint8))

@@ -1,0 +1,439 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""THE ALGORITHM: photographs of a person -> a head with expressions and materials.
+
+ID-to-3D (Babiloni et al., NeurIPS 2024), in one sitting:
+
+1. identity   find the face on each photo, embed it (`identity`)
+2. stage 0    shape the template to the embedding (`head.stage_zero`)
+3. geometry   score distillation of camera-space normals into a canonical signed distance field
+              and one displacement field an expression (`head`)
+4. texture    score distillation of albedo, then of all materials, under random light (`texture`)
+5. asset      simplify, unwrap, bake, write glTF with one morph target an expression (`asset`)
+
+The run can stop after any step and go on from its checkpoint to the same result.
+"""
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from idto3d.asset import build
+from idto3d.asset.mesh import PosedMesh
+from idto3d.asset.preview import write_preview
+from idto3d.asset.provenance import Ingredient, describe, write_provenance
+from idto3d.assets import ASSETS, PRIOR
+from idto3d.guidance import Guide, chosen_expressions, draw_expressions, tone_words
+from idto3d.head.model import HeadModel
+from idto3d.head.stage_zero import FirstGuess, load_stage_zero
+from idto3d.head.template import Template, load_template
+from idto3d.identity import Person, open_encoder, person_from_photos, report
+from idto3d.job.checkpoints import Checkpoints
+from idto3d.job.protocol import Cancelled, JobFolder, Request
+from idto3d.job.reporter import Reporter
+from idto3d.pictures import Finished, write_progress
+from idto3d.prior.load import load_prior
+from idto3d.prior.manifest import read_manifest
+from idto3d.prior.score_distillation import DistillationSettings
+from idto3d.prior.timesteps import TimestepPhase, draw_timesteps
+from idto3d.render.cameras import sample_cameras
+from idto3d.render.normals import camera_normals_image
+from idto3d.settings import Settings, settings_for
+from idto3d.texture.first_colours import FirstColours, first_colours
+from idto3d.texture.model import TextureModel
+
+PICTURE_SECONDS = 20.0  # between two pictures of the work in progress
+
+
+@dataclass
+class Run:
+    """What the steps share: where the run writes, and how it remembers."""
+
+    request: Request
+    settings: Settings
+    folder: JobFolder
+    reporter: Reporter
+    device: torch.device
+    checkpoints: Checkpoints
+    saved: dict[str, Any]  # the checkpoint that the run started from, {} for a fresh one
+    timings: dict[str, float]
+
+    @property
+    def prior_folder(self) -> Path:
+        return Path(self.request.prior) if self.request.prior else PRIOR
+
+
+@dataclass(frozen=True)
+class Start:
+    """What is known before anything is optimised."""
+
+    person: Person
+    guess: FirstGuess
+    template: Template  # subdivided once
+    canonical: Tensor  # (V,3) the shaped template, mouth slightly open
+    motions: Tensor  # (K,V,3) from canonical to each expression, the neutral one first
+    expressions: tuple[str, ...]  # K names
+
+
+def generate(request: Request, folder: JobFolder, reporter: Reporter) -> None:
+    """Make the head that `request` asks for in `folder`; goes on from its newest checkpoint.
+
+    Raises UserError for input that can't be used, Cancelled when asked to stop.
+    """
+    settings = settings_for(request.preset, request.overrides)
+    device = torch.device(_device(request.device))
+    if device.type == "cpu":
+        torch.set_num_threads(min(torch.get_num_threads(), 8))
+    checkpoints = Checkpoints(folder.checkpoint)
+    saved = checkpoints.load() or {}
+    timings = dict(saved.get("timings", {}))
+    run = Run(request, settings, folder, reporter, device, checkpoints, saved, timings)
+
+    start = find_start(run)
+    head = optimise_geometry(run, start)
+    colours = first_colours_of(run, start, head)
+    texture = optimise_texture(run, start, head, colours)
+    write_head(run, start, head, texture)
+
+
+# --- 1 and 2: who is it, and roughly what shape -------------------------------------------------
+
+
+def find_start(run: Run) -> Start:
+    """Photos to identity embedding, and the template shaped to it (stage 0)."""
+    began = time.monotonic()
+    run.reporter.status("Looking for the face on each photo")
+    manifest = read_manifest(run.prior_folder)
+    encoder = open_encoder(manifest.identity_encoder, run.request.identity_model)
+    if encoder.licence_note:
+        run.reporter.warning(encoder.licence_note)
+    person = person_from_photos([Path(photo) for photo in run.request.photos], encoder)
+    for line in report(person):
+        run.reporter.status(line)
+    for verdict in person.verdicts:
+        for finding in verdict.findings:
+            run.reporter.warning(f"{verdict.path.name}: {finding.reason} {finding.advice}")
+    guess = _first_guess(run, person)
+    template = load_template(ASSETS / "template" / "head.npz").subdivided()
+    expressions = chosen_expressions(run.request.expressions, ASSETS / "expressions.json")
+    run.timings.setdefault("identity", time.monotonic() - began)
+    return Start(
+        person,
+        guess,
+        template,
+        template.canonical(guess.coefficients),
+        torch.stack([template.from_canonical(expression.arkit) for expression in expressions]),
+        tuple(expression.name for expression in expressions),
+    )
+
+
+def _first_guess(run: Run, person: Person) -> FirstGuess:
+    """Stage 0 reads dlib's embedding; for another encoder the faces are embedded once more."""
+    embeddings = person.embeddings
+    if person.encoder != "dlib":
+        dlib = open_encoder("dlib")
+        pairs = zip(person.photos, person.landmarks, strict=True)
+        embeddings = dlib.embed(np.stack([dlib.align(p.pixels, marks) for p, marks in pairs]))
+    return load_stage_zero(ASSETS / "template" / "stage_zero.npz").guess(embeddings)
+
+
+def guide_for(run: Run, start: Start, domain: str) -> Guide:
+    """The prior for "geometry", "albedo" or "photo", told who the person is."""
+    prior = load_prior(run.prior_folder, domain, run.device, torch.float32)
+    hint = start.canonical + start.motions
+    return Guide(
+        prior,
+        torch.from_numpy(start.person.embeddings).to(run.device),
+        start.guess.words(),
+        tone_words(start.guess.tone),
+        start.expressions,
+        hint.to(run.device),
+        start.template.faces.to(run.device),
+    )
+
+
+# --- 3: geometry --------------------------------------------------------------------------------
+
+
+def optimise_geometry(run: Run, start: Start) -> HeadModel:
+    """Distil normals into the canonical field and the expressions' displacements."""
+    settings = run.settings.geometry
+    generator = torch.Generator().manual_seed(run.request.seed)
+    head = HeadModel(
+        start.canonical.to(run.device),
+        start.template.faces.to(run.device),
+        start.motions.to(run.device),
+        settings,
+        generator,
+    )
+    if run.saved.get("stage") in ("texture", "asset"):
+        head.load_state_dict(run.saved["head"])
+        return head
+    optimizer = torch.optim.Adam(
+        _grid_and_dense(head, settings.learning_rate), betas=(0.9, 0.99), eps=1e-10
+    )
+    first = _restore(run, "geometry", {"head": head, "optimizer": optimizer}, generator)
+    guide = guide_for(run, start, "geometry")
+    distillation = DistillationSettings(settings.guidance_scale, settings.weighting)
+    phases = (
+        TimestepPhase(0.5, *settings.timesteps),
+        TimestepPhase(1.0, *settings.annealed, annealed=True),
+    )
+    loop = Loop(run, "geometry", settings.iterations, first)
+    for step in loop:
+        progress = step / settings.iterations
+        cameras = sample_cameras(settings.views, generator, settings.close_up_share)
+        chosen = draw_expressions(
+            settings.views, len(start.expressions), settings.neutral_share, generator
+        )
+        surface = head.wrapped(chosen) if progress >= settings.wrap_from else head.extracted(chosen)
+        images, _ = camera_normals_image(
+            surface.posed(), surface.faces, cameras.to(run.device), guide.image_size
+        )
+        timesteps = draw_timesteps(phases, progress, settings.views, generator)
+        distilled = guide.gradient(
+            images, cameras.to(run.device), chosen, timesteps, generator, distillation
+        )
+        roughness, size = head.regularization(surface)
+        loss = distilled.loss + settings.smoothness * roughness + settings.anchor * size
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loop.report(step, distilled=distilled.loss, roughness=roughness, size=size)
+        if loop.picture_due():
+            show_progress(run, start, head, None)
+        loop.checkpoint_if_due(step, {"head": head, "optimizer": optimizer}, generator)
+    return head
+
+
+# --- 4: texture ---------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def first_colours_of(run: Run, start: Start, head: HeadModel) -> FirstColours:
+    """Paint with measured colours, and the photographs laid on the head."""
+    run.reporter.status("Laying the photos on the head")
+    neutral = head.wrapped(torch.zeros(1, dtype=torch.int64)).posed()[0].cpu()
+    return first_colours(
+        start.template,
+        neutral,
+        [photo.pixels for photo in start.person.photos],
+        list(start.person.landmarks),
+        start.guess.tone,
+    )
+
+
+def optimise_texture(
+    run: Run, start: Start, head: HeadModel, colours: FirstColours
+) -> TextureModel:
+    """Distil the albedo, then all materials, under a random light each step."""
+    settings = run.settings.texture
+    generator = torch.Generator().manual_seed(run.request.seed + 1)
+    with torch.no_grad():
+        everyone = torch.arange(len(start.expressions))
+        surface = head.wrapped(everyone)
+        poses = surface.posed()
+    texture = TextureModel(surface.vertices, poses, head.faces, colours, settings, generator)
+    if run.saved.get("stage") == "asset":
+        texture.load_state_dict(run.saved["texture"])
+        return texture
+    optimizer = torch.optim.Adam(texture.parameter_groups(), betas=(0.9, 0.99), eps=1e-10)
+    first = _restore(run, "texture", {"texture": texture, "optimizer": optimizer}, generator)
+    guide = guide_for(run, start, "albedo")
+    refine_from = settings.iterations - settings.refine_iterations
+    distillation = DistillationSettings(settings.guidance_scale, settings.weighting)
+    phases = (
+        TimestepPhase(settings.diffuse_share, *settings.timesteps_diffuse),
+        TimestepPhase(1.0, *settings.timesteps_material),
+    )
+    refining = (TimestepPhase(1.0, *settings.timesteps_refine),)
+    loop = Loop(run, "texture", settings.iterations, first)
+    for step in loop:
+        progress = step / settings.iterations
+        refine = step >= refine_from
+        if refine and guide.prior.domain != "photo":
+            guide = guide_for(run, start, "photo")
+        cameras = sample_cameras(settings.views, generator, settings.close_up_share)
+        chosen = draw_expressions(settings.views, len(start.expressions), 0.4, generator)
+        images, change = texture.render(
+            cameras.to(run.device), chosen, guide.image_size, generator,
+            albedo_only=progress < settings.diffuse_share,
+        )  # fmt: skip
+        timesteps = draw_timesteps(
+            refining if refine else phases, progress, settings.views, generator
+        )
+        distilled = guide.gradient(
+            images, cameras.to(run.device), chosen, timesteps, generator, distillation
+        )
+        loss = distilled.loss + change
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loop.report(step, distilled=distilled.loss, change=change)
+        if loop.picture_due():
+            show_progress(run, start, head, texture)
+        modules = {"texture": texture, "optimizer": optimizer}
+        loop.checkpoint_if_due(step, modules, generator, head=head.state_dict())
+    run.checkpoints.save(
+        {
+            "stage": "asset",
+            "head": head.state_dict(),
+            "texture": texture.state_dict(),
+            "timings": run.timings,
+        }
+    )
+    return texture
+
+
+# --- 5: asset -----------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def write_head(run: Run, start: Start, head: HeadModel, texture: TextureModel) -> None:
+    """Simplify, unwrap, bake and write the result folder; the glTF file comes last."""
+    began = time.monotonic()
+    run.reporter.stage("asset", 3)
+    run.reporter.status("Unwrapping and baking the textures")
+    surface = head.wrapped(torch.arange(len(start.expressions)))
+    posed = PosedMesh(
+        surface.vertices.cpu().numpy(),
+        surface.displacement.cpu().numpy(),
+        surface.faces.cpu().numpy(),
+    )
+    asset = run.settings.asset
+    model = build.build_head(
+        posed,
+        start.expressions,
+        texture.material,
+        build.AssetSettings(asset.target_faces, asset.texture_size),
+        run.device,
+    )
+    run.reporter.step(1)
+    run.timings["asset"] = time.monotonic() - began
+    manifest = read_manifest(run.prior_folder)
+    ingredients = [
+        Ingredient("prior", manifest.name, manifest.licence, manifest.licence.startswith("CC0")),
+        Ingredient("template", "MakeHuman head", "CC0-1.0", True),
+        Ingredient(
+            "identity encoder",
+            start.person.encoder,
+            "CC0-1.0" if start.person.encoder == "dlib" else "non-commercial research",
+            start.person.encoder == "dlib",
+        ),
+    ]
+    provenance = describe(
+        [photo.path for photo in start.person.photos],
+        ingredients,
+        {"preset": run.request.preset, **dataclasses.asdict(run.settings)},
+        run.request.seed,
+        run.timings,
+        datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    run.folder.result.mkdir(parents=True, exist_ok=True)
+    Finished.of(posed, start.expressions, texture.vertex_materials()).save(
+        run.folder.result / "surface.npz"
+    )
+    run.reporter.step(2)
+    write_provenance(run.folder.result / "provenance.json", provenance)
+    extras = {key: provenance[key] for key in ("created", "generator", "commercial_use", "seed")}
+    build.write_asset(run.folder.result, model, run.request.name, provenance["generator"], extras)
+    run.reporter.step(3)
+
+
+# --- shared by the loops ------------------------------------------------------------------------
+
+
+class Loop:
+    """Counts steps, reports them, says when a picture or a checkpoint is due, obeys Cancel."""
+
+    def __init__(self, run: Run, stage: str, total: int, first: int) -> None:
+        self.run, self.stage, self.total, self.first = run, stage, total, first
+        self._picture = time.monotonic()
+
+    def __iter__(self):
+        self.run.reporter.stage(self.stage, self.total)
+        before = self.run.timings.get(self.stage, 0.0)
+        began = time.monotonic()
+        for step in range(self.first, self.total):
+            yield step
+            self.run.timings[self.stage] = before + time.monotonic() - began
+
+    def report(self, step: int, **metrics: Tensor) -> None:
+        self.run.reporter.step(
+            step + 1, **{name: float(value.detach()) for name, value in metrics.items()}
+        )
+
+    def picture_due(self) -> bool:
+        due = time.monotonic() - self._picture > PICTURE_SECONDS
+        if due:
+            self._picture = time.monotonic()
+        return due
+
+    def checkpoint_if_due(
+        self, step: int, modules: dict[str, Any], generator: torch.Generator, **more: Any
+    ) -> None:
+        """Save when it is time, or when the person asked to stop; raises Cancelled then."""
+        stop = self.run.reporter.should_stop()
+        if stop or self.run.checkpoints.due():
+            self.run.checkpoints.save(
+                {
+                    "stage": self.stage,
+                    "step": step + 1,
+                    "generator": generator.get_state(),
+                    "timings": self.run.timings,
+                    **{name: module.state_dict() for name, module in modules.items()},
+                    **more,
+                }
+            )
+        if stop:
+            raise Cancelled
+
+
+def _restore(run: Run, stage: str, modules: dict[str, Any], generator: torch.Generator) -> int:
+    """Load this stage's part of the checkpoint; returns the first step that is still to do."""
+    if run.saved.get("stage") != stage:
+        return 0
+    for name, module in modules.items():
+        module.load_state_dict(run.saved[name])
+    generator.set_state(run.saved["generator"])
+    return int(run.saved["step"])
+
+
+def _grid_and_dense(head: HeadModel, learning_rate: float) -> list[dict[str, Any]]:
+    """Hash grids at the rate, dense layers at a fifth of it: a step touches all of the latter."""
+    grids = [
+        *head.canonical_field.grid.parameters(),
+        *head.deformation_field.grid.parameters(),
+    ]
+    known = {id(parameter) for parameter in grids}
+    dense = [parameter for parameter in head.parameters() if id(parameter) not in known]
+    return [{"params": grids, "lr": learning_rate}, {"params": dense, "lr": 0.2 * learning_rate}]
+
+
+@torch.no_grad()
+def show_progress(run: Run, start: Start, head: HeadModel, texture: TextureModel | None) -> None:
+    """Write a picture and a live preview mesh of the work so far."""
+    surface = head.wrapped(torch.arange(len(start.expressions)))
+    albedo = texture.vertex_materials()[0, :, :3] if texture is not None else None
+    stamp = f"{int(time.time() * 1000)}"
+    run.folder.preview.mkdir(parents=True, exist_ok=True)
+    picture = run.folder.preview / f"progress-{stamp}.png"
+    write_progress(picture, surface.posed().cpu(), surface.faces.cpu(), albedo)
+    run.reporter.picture(picture)
+    mesh = run.folder.preview / f"preview-{stamp}.glb"
+    write_preview(mesh, surface.posed()[0], surface.faces, albedo, run.request.name)
+    run.reporter.preview(mesh)
+    for old in sorted(run.folder.preview.glob("preview-*.glb"))[:-2]:
+        old.unlink()
+
+
+def _device(asked: str) -> str:
+    if asked != "auto":
+        return asked
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the prior is told about each view, and the gradient it gives back."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from idto3d.prior.captions import portrait_caption, view_words
+from idto3d.prior.load import Prior
+from idto3d.prior.score_distillation import Distillation, DistillationSettings, distill
+from idto3d.render.cameras import Cameras
+from idto3d.render.normals import supersampled_normals
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One entry of the vocabulary."""
+
+    name: str
+    arkit: dict[str, float]
+
+
+def chosen_expressions(names: tuple[str, ...], vocabulary: Path) -> list[Expression]:
+    """The neutral expression first, then the asked ones in their order."""
+    table = {
+        row["name"]: row["arkit"]
+        for row in json.loads(vocabulary.read_text(encoding="utf-8"))["expressions"]
+    }
+    wanted = ["neutral", *(name for name in names if name != "neutral")]
+    return [Expression(name, table[name]) for name in wanted]
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A prior for one domain, told who the person is."""
+
+    prior: Prior
+    identity: Tensor  # (N,D) embeddings
+    person: str  # 'a young woman' without the article, for captions
+    traits: str  # 'pale skin', or nothing
+    expressions: tuple[str, ...]  # names; a view's expression is an index into them
+    hint: Tensor  # (K,V,3) the shaped template in each expression
+    hint_faces: Tensor  # (F,3)
+
+    @property
+    def image_size(self) -> int:
+        return self.prior.manifest.image_size
+
+    def gradient(
+        self,
+        images: Tensor,
+        cameras: Cameras,
+        chosen: Tensor,
+        timesteps: Tensor,
+        generator: torch.Generator,
+        settings: DistillationSettings,
+    ) -> Distillation:
+        """Score distillation on images (B,H,W,3) of expressions `chosen` (B,) from `cameras`."""
+        latents = self.prior.encode(images.movedim(-1, 1))
+        captions = [
+            portrait_caption(view_words(float(y), float(p), bool(c)), self.person, self.traits)
+            for y, p, c in zip(cameras.yaw, cameras.pitch, cameras.close_up, strict=True)
+        ]
+        names = [self.expressions[index] for index in chosen.tolist()]
+        hint_latents = None
+        if self.prior.manifest.spatial_hint:
+            pictures = supersampled_normals(
+                self.hint[chosen], self.hint_faces, cameras, self.image_size
+            )
+            hint_latents = self.prior.encode(pictures.movedim(-1, 1))
+        return distill(
+            self.prior,
+            latents,
+            self.prior.condition(captions, self.identity, names),
+            self.prior.unconditional(len(images)),
+            timesteps,
+            generator,
+            settings,
+            hint_latents,
+        )
+
+
+def draw_expressions(
+    count: int, total: int, neutral_share: float, generator: torch.Generator
+) -> Tensor:
+    """(count,) int64 in [0, total): the neutral one (0) with its share, the others evenly."""
+    if total == 1:
+        return torch.zeros(count, dtype=torch.int64)
+    other = torch.randint(1, total, (count,), generator=generator)
+    neutral = torch.rand(count, generator=generator) < neutral_share
+    return torch.where(neutral, 0, other)
+
+
+def tone_words(tone: tuple[float, float, float]) -> str:
+    """The captions' word for an sRGB skin colour."""
+    levels = np.array([0.85, 0.76, 0.66, 0.53, 0.40, 0.28, 0.20])
+    words = ("very pale", "pale", "light brown", "tan", "brown", "dark brown", "very dark")
+    return f"{words[int(np.abs(levels - np.mean(tone)).argmin())]} skin"

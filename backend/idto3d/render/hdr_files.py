@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Environment maps from disk: Radiance .hdr by our own reader, OpenEXR .exr by the OpenEXR wheel."""
+"""Environment maps from disk: Radiance .hdr by our own reader, .exr by the OpenEXR wheel."""
 
 from pathlib import Path
 

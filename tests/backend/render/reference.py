@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plain torch twins of the renderer's kernels: slow, obvious, differentiable by autograd."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -60,6 +62,56 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     for corner in range(3):
         total = total.index_add(0, faces[:, corner], normal)
     return total / total.norm(dim=-1, keepdim=True)
+
+
+def crossings(clip: Tensor, faces: Tensor, face: Tensor, depth: Tensor) -> dict:
+    """(axis, row, column) of the pair's first pixel -> (edge's two vertices, distance).
+
+    One image: clip (V,4), face and depth (H,W). A visible silhouette edge passes between the pair
+    at this distance from the pixel on its inner side; where several do, the outermost.
+    """
+    height, width = face.shape
+    x = 0.5 * (clip[:, 0] / clip[:, 3] + 1) * width - 0.5
+    y = 0.5 * (1 - clip[:, 1] / clip[:, 3]) * height - 0.5
+    position, z = torch.stack([x, y], 1).tolist(), (clip[:, 2] / clip[:, 3]).tolist()
+    corners_beyond: dict[tuple[int, int], list[int]] = {}
+    for corners in faces.tolist():
+        for k in range(3):
+            edge = (min(corners[k - 2], corners[k - 1]), max(corners[k - 2], corners[k - 1]))
+            corners_beyond.setdefault(edge, []).append(corners[k])
+    seen = torch.where(face < 0, 9.0, depth).tolist()
+    found: dict[tuple[int, int, int], tuple[tuple[int, int], float]] = {}
+    for (a, b), beyond in corners_beyond.items():
+        for axis in (0, 1):
+            run, scan = axis, 1 - axis
+            if position[a][scan] == position[b][scan]:
+                continue
+
+            def along(value: float, a=a, b=b, run=run, scan=scan) -> tuple[float, float]:
+                """Where the edge's line passes a scan line, and the fraction from a to b."""
+                share = (value - position[a][scan]) / (position[b][scan] - position[a][scan])
+                return position[a][run] + share * (position[b][run] - position[a][run]), share
+
+            sides = [position[c][run] < along(position[c][scan])[0] for c in beyond]
+            if len(sides) == 2 and sides[0] != sides[1]:
+                continue
+            lines, columns = (height, width) if axis == 0 else (width, height)
+            for line in range(lines):
+                where, share = along(float(line))
+                first = math.floor(where)
+                if not (0 <= share <= 1 and 0 <= first < columns - 1):
+                    continue
+                row, column = (line, first) if axis == 0 else (first, line)
+                near = seen[row][column]
+                far = seen[row][column + 1] if axis == 0 else seen[row + 1][column]
+                distance = where - first
+                if not sides[0]:
+                    near, far, distance = far, near, 1 - distance
+                if near < far and z[a] + share * (z[b] - z[a]) < far:
+                    key = (axis, row, column)
+                    if key not in found or found[key][1] < distance:
+                        found[key] = ((a, b), distance)
+    return found
 
 
 def assert_same_gradient(actual: Tensor, expected: Tensor, relative: float = 1e-3) -> None:

@@ -6,8 +6,9 @@ import torch
 
 from idto3d.render.cameras import Cameras, orbit, transform
 from idto3d.render.rasterize import antialias, interpolate, rasterize
-from idto3d.render.silhouette import half_edge_partners
+from idto3d.render.silhouette import find_crossings, half_edge_partners
 from tests.backend.head.shapes import icosphere
+from tests.backend.render import reference
 from tests.backend.render.reference import assert_same_gradient
 
 SIZE = 64
@@ -33,6 +34,21 @@ def ellipsoid(subdivisions: int) -> tuple[torch.Tensor, torch.Tensor]:
     return vertices * torch.tensor([1.0, 0.8, 1.1]), faces
 
 
+def torus(major: int = 24, minor: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    """A closed ring around Y, 2 * major * minor faces."""
+    u, v = torch.meshgrid(torch.arange(major), torch.arange(minor), indexing="ij")
+    around, tube = 2 * torch.pi * u / major, 2 * torch.pi * v / minor
+    ring = 0.3 + 0.12 * tube.cos()
+    vertices = torch.stack([ring * around.sin(), 0.12 * tube.sin(), ring * around.cos()], -1)
+
+    def index(i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
+        return i % major * minor + j % minor
+
+    a, b, c, d = index(u, v), index(u + 1, v), index(u + 1, v + 1), index(u, v + 1)
+    faces = torch.cat([torch.stack([a, b, c], -1), torch.stack([a, c, d], -1)])
+    return vertices.view(-1, 3), faces.view(-1, 3)
+
+
 def smooth_weight(seed: int) -> torch.Tensor:
     """A random image without detail below a few pixels, so that areas decide, not pixels."""
     noise = torch.randn(1, 1, 4, 4, generator=torch.Generator().manual_seed(seed))
@@ -56,6 +72,29 @@ def test_borders_have_no_partner_even_at_a_crowded_vertex():
     assert (partners[:, 0] == -1).all()
     assert torch.equal(partners[:, 1] // 3, torch.arange(count).roll(-1))
     assert torch.equal(partners[:, 2] // 3, torch.arange(count).roll(1))
+
+
+def test_crossings_agree_with_the_twin():
+    """A torus, which hides part of its own outline, with a hole cut into it."""
+    vertices, faces = torus()
+    faces = faces[40:]
+    clip = transform(vertices, orbit(30.0, 40.0))
+    fragments = rasterize(clip, faces, 40, 48)
+    pair, half_edge = find_crossings(
+        clip, faces.int(), half_edge_partners(faces), fragments.face, fragments.depth
+    )
+    expected = reference.crossings(clip[0], faces, fragments.face[0], fragments.depth[0])
+    corner = half_edge % 3
+    row = faces[half_edge // 3]
+    ends = torch.stack([row.gather(1, ((corner + k) % 3)[:, None])[:, 0] for k in (1, 2)], 1)
+    actual = {
+        (axis, line, column): (min(edge), max(edge))
+        for (axis, _, line, column), edge in zip(pair.tolist(), ends.tolist(), strict=True)
+    }
+    assert len(expected) > 150
+    # Two edges that meet on a pixel's row tie: either may win.
+    assert actual.keys() == expected.keys()
+    assert sum(actual[k] == expected[k][0] for k in actual) >= 0.99 * len(actual)
 
 
 @pytest.mark.parametrize("subdivisions", [2, 4, 6])

@@ -81,7 +81,8 @@ def light_world(scene: bpy.types.Scene) -> None:
     environment.image.pack()
     mapping = nodes.new("ShaderNodeMapping")
     coordinates = nodes.new("ShaderNodeTexCoord")
-    mapping.inputs["Rotation"].default_value[2] = math.radians(30.0)
+    # The soft box comes from the upper left of the picture and models the face.
+    mapping.inputs["Rotation"].default_value[2] = math.radians(150.0)
     links.new(coordinates.outputs["Generated"], mapping.inputs["Vector"])
     links.new(mapping.outputs["Vector"], environment.inputs["Vector"])
     links.new(environment.outputs["Color"], background.inputs["Color"])
@@ -103,7 +104,7 @@ def place_camera(scene: bpy.types.Scene, head: bpy.types.Object) -> None:
     middle, height = (low + high) / 2, high.z - low.z
     lens = bpy.data.cameras.new("Portrait")
     lens.lens = 85.0
-    distance = 1.15 * height * lens.lens / lens.sensor_width
+    distance = 1.05 * height * lens.lens / lens.sensor_width
     camera = bpy.data.objects.new("Portrait", lens)
     camera.location = (middle.x, low.y - distance, middle.z)
     camera.rotation_euler = (math.radians(90.0), 0.0, 0.0)
@@ -116,6 +117,7 @@ def set_renderer(scene: bpy.types.Scene) -> None:
     scene.cycles.samples = RENDER_SAMPLES
     scene.cycles.use_denoising = True
     scene.render.resolution_x = scene.render.resolution_y = 1024
+    scene.view_settings.look = "AgX - Medium High Contrast"
     scene.unit_settings.system = "METRIC"
 
 

@@ -33,17 +33,26 @@ class _Seen:
     orm: Tensor  # (N,3) occlusion, roughness, metallic
 
 
-def textured_image(
+@dataclass(frozen=True)
+class Portrait:
+    """Two pictures of one view, (size,size,3) in [0,1], on the CPU."""
+
+    textured: Tensor  # sRGB, as the screen shows it, on grey
+    normals: Tensor  # camera space, (n+1)/2, the normal map included, on white
+
+
+def draw(
     model: HeadModel,
     pose: int,
     camera: Cameras,
     size: int,
     light: EnvironmentLight,
     background: float = 0.93,
-) -> Tensor:
-    """One pose in one light as the screen shows it: (size,size,3) sRGB in [0,1], on the CPU.
+) -> Portrait:
+    """One pose in one light.
 
-    pose: index into `model.expressions`. camera: a batch of one. background: its sRGB grey.
+    pose: index into `model.expressions`. camera: a batch of one. size: pixels of a side.
+    background: sRGB grey behind the textured head.
     """
     seen = _see(model, pose, camera, size)
     toward_camera = functional.normalize(camera.position - seen.position, dim=1)
@@ -52,14 +61,11 @@ def textured_image(
     )
     # The split sum knows no shadows: occlusion stands in for them.
     colour = linear_to_srgb(tone_map(linear * seen.orm[:, :1]))
-    return _downsample(_scatter(colour, seen.inside, background))
-
-
-def normal_image(model: HeadModel, pose: int, camera: Cameras, size: int) -> Tensor:
-    """Camera-space normals of one pose, normal map included: (size,size,3), on white."""
-    seen = _see(model, pose, camera, size)
-    rotated = seen.normal @ camera.view[0, :3, :3].T
-    return _downsample(_scatter(0.5 * rotated + 0.5, seen.inside, 1.0))
+    normals = 0.5 * seen.normal @ camera.view[0, :3, :3].T + 0.5
+    return Portrait(
+        _downsample(_scatter(colour, seen.inside, background)),
+        _downsample(_scatter(normals, seen.inside, 1.0)),
+    )
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 """Pictures to look at: overview.png, everything on one sheet, and turntable.webp."""
 
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from idto3d.asset.build import NEUTRAL, HeadModel
 from idto3d.asset.files import write_whole
-from idto3d.asset.look import normal_image, textured_image
+from idto3d.asset.look import draw
 from idto3d.render.cameras import FACE_CENTRE, Cameras, orbit
 from idto3d.render.environment import EnvironmentLight
 
@@ -20,9 +21,9 @@ COLUMNS = 5
 MARGIN, CAPTION, HEADING = 12, 22, 34
 PAPER, INK = (250, 250, 250), (40, 40, 40)
 VIEWS = {"0°": 0.0, "45°": 45.0, "90°": 90.0, "180°": 180.0, "270°": 270.0}
-TURNTABLE_FRAMES = 40
+TURNTABLE_FRAMES = 36
 TURNTABLE_SIZE = 320
-TURNTABLE_MILLISECONDS = 75  # for a frame: three seconds a turn
+TURNTABLE_MILLISECONDS = 75  # for a frame: a turn takes 2.7 seconds
 
 Row = tuple[str, list[tuple[str, Image.Image]]]  # heading, then caption and picture of each cell
 
@@ -39,33 +40,32 @@ def write_overview(
     Raises UserError when the disk refuses.
     """
     light = lights[0][1]
+    around = {
+        name: draw(model, NEUTRAL, _head_camera(model, yaw), CELL, light)
+        for name, yaw in VIEWS.items()
+    }
+    three_quarter = _head_camera(model, 30.0)
     rows: list[Row] = [
         ("Photographs", [("", _square(photo)) for photo in photos]),
         (
-            "Neutral, normals",
-            [
-                (name, _picture(normal_image(model, NEUTRAL, orbit(yaw, 0.0), CELL)))
-                for name, yaw in VIEWS.items()
-            ],
+            "Neutral: normals",
+            [(name, _picture(portrait.normals)) for name, portrait in around.items()],
         ),
         (
-            "Neutral, textured",
-            [
-                (name, _picture(textured_image(model, NEUTRAL, orbit(yaw, 0.0), CELL, light)))
-                for name, yaw in VIEWS.items()
-            ],
+            "Neutral: textured",
+            [(name, _picture(portrait.textured)) for name, portrait in around.items()],
         ),
         (
             "Expressions",
             [
-                (name, _picture(textured_image(model, index, _face_camera(), CELL, light)))
+                (name, _picture(draw(model, index, _face_camera(), CELL, light).textured))
                 for index, name in enumerate(model.expressions)
             ],
         ),
         (
             "Lights",
             [
-                (name, _picture(textured_image(model, NEUTRAL, orbit(25.0, 5.0), CELL, other)))
+                (name, _picture(draw(model, NEUTRAL, three_quarter, CELL, other).textured))
                 for name, other in lights
             ],
         ),
@@ -82,10 +82,9 @@ def write_turntable(path: Path, model: HeadModel, light: EnvironmentLight) -> No
     """
     frames = []
     for index in range(TURNTABLE_FRAMES):
-        camera = orbit(360.0 * index / TURNTABLE_FRAMES, 0.0)
-        textured = textured_image(model, NEUTRAL, camera, TURNTABLE_SIZE, light, background=1.0)
-        normals = normal_image(model, NEUTRAL, camera, TURNTABLE_SIZE)
-        frames.append(_picture(torch.cat([textured, normals], dim=1)))
+        camera = _head_camera(model, 360.0 * index / TURNTABLE_FRAMES)
+        portrait = draw(model, NEUTRAL, camera, TURNTABLE_SIZE, light, background=1.0)
+        frames.append(_picture(torch.cat([portrait.textured, portrait.normals], dim=1)))
     buffer = io.BytesIO()
     frames[0].save(
         buffer,
@@ -117,6 +116,18 @@ def sheet(rows: Sequence[Row]) -> Image.Image:
             draw.text((left + 2, upper + CELL + 3), caption, fill=INK, font=caption_font)
         top += HEADING + count * (step + CAPTION)
     return page
+
+
+def _head_camera(model: HeadModel, yaw: float) -> Cameras:
+    """The whole neutral head fills nine tenths of the frame, from any side."""
+    positions = model.positions[NEUTRAL]
+    middle = 0.5 * (positions.min(axis=0) + positions.max(axis=0))
+    # A turn about the vertical sweeps a cylinder; its outline decides.
+    radius = np.linalg.norm((positions - middle)[:, [0, 2]], axis=1).max()
+    half = max(float(positions[:, 1].max() - middle[1]), float(radius))
+    distance = 2.6
+    field_of_view = 2 * math.degrees(math.atan(half / 0.9 / (distance - float(radius))))
+    return orbit(yaw, 0.0, distance, tuple(middle.tolist()), field_of_view)
 
 
 def _face_camera() -> Cameras:

@@ -159,3 +159,21 @@ def area_normals(
     wp.atomic_add(total, batch, corner[0], normal)
     wp.atomic_add(total, batch, corner[1], normal)
     wp.atomic_add(total, batch, corner[2], normal)
+
+
+@wp.kernel
+def normal_colours(
+    normal: wp.array2d(dtype=wp.vec3),
+    rotation: wp.array(dtype=wp.mat33),
+    face: wp.array2d(dtype=int),
+    colour: wp.array2d(dtype=wp.vec4),
+):
+    """Per image and pixel: RGB of the camera-space normal on white, and coverage."""
+    image, pixel = wp.tid()
+    if face[image, pixel] < 0:
+        colour[image, pixel] = wp.vec4(1.0, 1.0, 1.0, 0.0)
+    else:
+        unit = wp.normalize(rotation[image] * normal[image, pixel])
+        colour[image, pixel] = wp.vec4(
+            0.5 * unit[0] + 0.5, 0.5 * unit[1] + 0.5, 0.5 * unit[2] + 0.5, 1.0
+        )

@@ -44,6 +44,49 @@ class _AreaNormals(torch.autograd.Function):
         return vertex_gradient, None
 
 
+class _NormalColours(torch.autograd.Function):
+    """World normals (B,H,W,3), rotation (B,3,3), face (B,H,W) -> RGB and coverage (B,H,W,4)."""
+
+    @staticmethod
+    def forward(context: Any, normal: Tensor, rotation: Tensor, face: Tensor) -> Tensor:
+        colour = torch.empty(*face.shape, 4, device=normal.device)
+        rotation = rotation.contiguous()
+        context.save_for_backward(normal, rotation, face, colour)
+        _NormalColours._launch(normal, rotation, face, colour)
+        return colour
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        normal, rotation, face, colour = context.saved_tensors
+        normal_gradient = torch.zeros_like(normal)
+        _NormalColours._launch(
+            normal, rotation, face, colour, (normal_gradient, gradients[0].contiguous())
+        )
+        return normal_gradient, None, None
+
+    @staticmethod
+    def _launch(
+        normal: Tensor,
+        rotation: Tensor,
+        face: Tensor,
+        colour: Tensor,
+        gradients: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        """The kernel, or with the gradients of normal and colour its adjoint."""
+        launch(
+            kernels.normal_colours,
+            (len(face), face[0].numel()),
+            [
+                array(normal.flatten(1, 2), wp.vec3),
+                array(rotation, wp.mat33),
+                array(face.flatten(1)),
+            ],
+            [array(colour.flatten(1, 2), wp.vec4)],
+            gradients and [array(gradients[0].flatten(1, 2), wp.vec3), None, None],
+            gradients and [array(gradients[1].flatten(1, 2), wp.vec4)],
+        )
+
+
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     """Unit normals (...,V,3) of vertices (...,V,3); faces (F,3) counter-clockwise from outside.
 
@@ -69,10 +112,7 @@ def camera_normals_image(
     clip = transform(vertices, cameras)
     fragments = rasterize(clip, faces, size, size)
     normal = interpolate(vertex_normals(vertices, faces), fragments, faces)
-    rotated = normal.flatten(1, 2) @ cameras.view[:, :3, :3].transpose(1, 2)
-    colour = 0.5 * functional.normalize(rotated, dim=-1, eps=1e-8).view_as(normal) + 0.5
-    mask = fragments.mask
-    image = torch.cat([torch.lerp(torch.ones_like(colour), colour, mask), mask], -1)
+    image = _NormalColours.apply(normal, cameras.view[:, :3, :3], fragments.face)
     if antialiased:
         image = antialias(image, fragments, clip, faces)
     return image[..., :3], image[..., 3:]

@@ -102,8 +102,11 @@ def crossings(clip: Tensor, faces: Tensor, face: Tensor, depth: Tensor) -> dict:
                 if not (0 <= share <= 1 and 0 <= first < columns - 1):
                     continue
                 row, column = (line, first) if axis == 0 else (first, line)
+                neighbour = (row, column + 1) if axis == 0 else (row + 1, column)
+                if face[row, column] == face[neighbour]:
+                    continue
                 near = seen[row][column]
-                far = seen[row][column + 1] if axis == 0 else seen[row + 1][column]
+                far = seen[neighbour[0]][neighbour[1]]
                 distance = where - first
                 if not sides[0]:
                     near, far, distance = far, near, 1 - distance

@@ -3,8 +3,9 @@
 
 import torch
 
-from idto3d.render.cameras import orbit
+from idto3d.render.cameras import orbit, transform
 from idto3d.render.normals import camera_normals_image, vertex_normals
+from idto3d.render.rasterize import rasterize
 from tests.backend.head.shapes import icosphere
 from tests.backend.render import reference
 
@@ -58,6 +59,31 @@ def test_image_of_a_sphere_shows_camera_space_normals_from_any_side():
     assert (image[:, 14, 32, 1] > 0.8).all() and (image[:, 50, 32, 1] < 0.2).all()
     assert torch.equal(image[:, 0, 0], torch.ones(3, 3)) and (mask[:, 0, 0] == 0).all()
     assert ((image[1] - image[0]).abs() < 0.02).float().mean() > 0.97
+
+
+def test_image_and_gradient_agree_with_the_twin():
+    generator = torch.Generator().manual_seed(2)
+    vertices, faces = icosphere(3, radius=0.4)
+    vertices = (vertices + 0.02 * torch.randn(vertices.shape, generator=generator)).requires_grad_()
+    cameras = orbit(torch.tensor([20.0, 140.0]), torch.tensor([-10.0, 25.0]))
+    weight = torch.randn(2, 40, 40, 3, generator=generator)
+    image, mask = camera_normals_image(vertices, faces, cameras, 40, antialiased=False)
+    (image * weight).sum().backward()
+
+    twin = vertices.detach().clone().requires_grad_()
+    clip = transform(twin, cameras)
+    fragments = rasterize(clip, faces, 40, 40)
+    normals = reference.vertex_normals(twin, faces)
+    expected = torch.stack([
+        reference.interpolate(normals, fragments.face[i], fragments.barycentric[i], faces)
+        @ cameras.view[i, :3, :3].T
+        for i in range(2)
+    ])  # fmt: skip
+    expected = torch.nn.functional.normalize(expected, dim=-1) / 2 + 0.5
+    expected = torch.where(fragments.mask > 0, expected, 1.0)
+    (expected * weight).sum().backward()
+    assert torch.allclose(image, expected, atol=1e-5) and torch.equal(mask, fragments.mask)
+    reference.assert_same_gradient(vertices.grad, twin.grad)
 
 
 def test_gradient_of_the_image_turns_normals_the_right_way():

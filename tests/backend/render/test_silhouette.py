@@ -78,7 +78,7 @@ def test_crossings_agree_with_the_twin():
     """A torus, which hides part of its own outline, with a hole cut into it."""
     vertices, faces = torus()
     faces = faces[40:]
-    clip = transform(vertices, orbit(30.0, 40.0))
+    clip = transform(vertices, orbit(33.0, 40.0))
     fragments = rasterize(clip, faces, 40, 48)
     pair, half_edge = find_crossings(
         clip, faces.int(), half_edge_partners(faces), fragments.face, fragments.depth

@@ -122,12 +122,8 @@ def camera_normals_image(
 def supersampled_normals(
     vertices: Tensor, faces: Tensor, cameras: Cameras, size: int, factor: int = 2
 ) -> Tensor:
-    """Camera-space normal maps (B,size,size,3) on white of (B,V,3), `factor` squared samples a
-    pixel, without gradients: the spatial hint's picture, in training and in generation alike."""
-    large = size * factor
-    fragments = rasterize(transform(vertices, cameras), faces, large, large)
-    normal = interpolate(vertex_normals(vertices, faces), fragments, faces)
-    rotated = torch.einsum("bij,bhwj->bhwi", cameras.view[:, :3, :3], normal)
-    rotated = functional.normalize(rotated, dim=-1, eps=1e-8)
-    image = (0.5 * rotated + 0.5) * fragments.mask + 1 - fragments.mask
+    """Camera-space normal maps (B,size,size,3) on white of (V,3) or (B,V,3), `factor` squared
+    samples a pixel, without gradients: the spatial hint's picture, in training and in generation
+    alike."""
+    image, _ = camera_normals_image(vertices, faces, cameras, size * factor, antialiased=False)
     return functional.avg_pool2d(image.movedim(-1, 1), factor).movedim(1, -1)

@@ -4,7 +4,11 @@
 import torch
 
 from idto3d.render.cameras import orbit, transform
-from idto3d.render.normals import camera_normals_image, vertex_normals
+from idto3d.render.normals import (
+    camera_normals_image,
+    supersampled_normals,
+    vertex_normals,
+)
 from idto3d.render.rasterize import rasterize
 from tests.backend.head.shapes import icosphere
 from tests.backend.render import reference
@@ -84,6 +88,16 @@ def test_image_and_gradient_agree_with_the_twin():
     (expected * weight).sum().backward()
     assert torch.allclose(image, expected, atol=1e-5) and torch.equal(mask, fragments.mask)
     reference.assert_same_gradient(vertices.grad, twin.grad)
+
+
+def test_supersampled_normals_are_the_mean_of_smaller_pixels():
+    vertices, faces = icosphere(4, radius=0.4)
+    cameras = orbit(torch.tensor([0.0, 60.0]), 10.0)
+    image = supersampled_normals(vertices.expand(2, -1, -1), faces, cameras, 32, factor=4)
+    fine, _ = camera_normals_image(vertices, faces, cameras, 128, antialiased=False)
+    assert torch.allclose(image, fine.view(2, 32, 4, 32, 4, 3).mean((2, 4)), atol=1e-6)
+    smooth, _ = camera_normals_image(vertices, faces, cameras, 32)
+    assert (image - smooth).abs().max() < 0.12
 
 
 def test_gradient_of_the_image_turns_normals_the_right_way():

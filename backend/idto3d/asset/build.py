@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from idto3d.asset.bake import BakeSurface, FineSurface, Maps, MaterialFunction, bake
-from idto3d.asset.files import write_whole
+from idto3d.asset.files import make_folder, write_whole
 from idto3d.asset.gltf import GltfMesh, GltfTextures, MorphTarget, write_glb
 from idto3d.asset.mesh import PosedMesh, neck_base, to_metres
 from idto3d.asset.occlusion import ambient_occlusion
@@ -140,7 +140,7 @@ def write_asset(
     Raises UserError when the disk refuses.
     """
     images = {kind: png_bytes(values) for kind, values in vars(model.maps).items()}
-    (folder / "maps").mkdir(parents=True, exist_ok=True)
+    make_folder(folder / "maps")
     for kind, data in images.items():
         write_whole(folder / "maps" / f"{kind}.png", data)
     path = folder / "head.glb"

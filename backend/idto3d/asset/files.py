@@ -26,3 +26,14 @@ def write_whole(path: Path, data: bytes) -> None:
             f"{path} could not be written: {error.strerror or error}. "
             "Free some space or choose another output folder, then resume."
         ) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it where they are missing. Raises UserError when refused."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The folder {path} could not be made: {error.strerror or error}. "
+            "Free some space or choose another output folder, then resume."
+        ) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from idto3d.asset.files import write_whole
+from idto3d.asset.files import make_folder, write_whole
 from idto3d.asset.provenance import Ingredient, commercial_use, describe, write_provenance
 from idto3d.errors import UserError
 
@@ -68,3 +68,11 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
 def test_a_missing_folder_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="could not be written"):
         write_whole(tmp_path / "nowhere" / "result.bin", b"x")
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UserError, match="could not be made"):
+        make_folder(tmp_path / "file" / "maps")

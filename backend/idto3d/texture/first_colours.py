@@ -77,8 +77,12 @@ def first_colours(
 
 
 def see(
-    photo: np.ndarray, pose: PhotoPose, positions: np.ndarray, faces: torch.Tensor, normals: np.ndarray
-) -> Seen:  # fmt: skip
+    photo: np.ndarray,
+    pose: PhotoPose,
+    positions: np.ndarray,
+    faces: torch.Tensor,
+    normals: np.ndarray,
+) -> Seen:
     """Sample the photo at each vertex that faces its camera and is not hidden."""
     height, width = photo.shape[:2]
     projected = pose.project(positions)

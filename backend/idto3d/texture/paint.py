@@ -111,7 +111,7 @@ def hair_mask(positions: np.ndarray, landmarks: np.ndarray, look: Look) -> np.nd
     """Weight (V,) in [0,1] of scalp hair: forehead line, temples, nape, free ears."""
     if look.hair_amount <= 0:
         return np.zeros(len(positions))
-    cm = np.linalg.norm(landmarks[36, :2] - landmarks[45, :2]) / OUTER_EYE_DISTANCE
+    cm = float(np.linalg.norm(landmarks[36, :2] - landmarks[45, :2]) / OUTER_EYE_DISTANCE)
     p = positions
     eye_height = landmarks[36, 1]
     forehead = landmarks[24, 1] + (4.6 + look.hairline) * cm
@@ -161,10 +161,9 @@ def paint_head(
     skin, hair = np.array(look.skin), np.array(look.hair)
     albedo = np.tile(skin, (count, 1))
     roughness = np.full(count, 0.55)
-    tone = sum(
-        amount * value_noise(scaled * frequency, look.seed + index)
-        for index, (frequency, amount) in enumerate(((0.9, 0.025), (4.0, 0.025), (9.0, 0.02)))
-    )
+    tone = np.zeros(count)
+    for index, (frequency, amount) in enumerate(((0.9, 0.025), (4.0, 0.025), (9.0, 0.02))):
+        tone += amount * value_noise(scaled * frequency, look.seed + index)
     albedo = albedo * (1 + look.variation * tone)[:, None]
 
     red = np.array([1.10, 0.84, 0.82])

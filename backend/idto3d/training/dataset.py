@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,9 @@ import torch
 
 from idto3d.head.template import load_template
 from idto3d.identity.dlib_encoder import chip_from_landmarks, embed_chips
+from idto3d.prior.captions import view_words
 from idto3d.render.cameras import Cameras, orbit, sample_cameras, transform
 from idto3d.render.normals import supersampled_normals
-from idto3d.prior.captions import view_words
 from idto3d.training.looks import caption
 from idto3d.training.people import People, Person
 from idto3d.training.views import render_views
@@ -147,7 +148,7 @@ def build(
             tone = np.median(person.paint.albedo[skin & (person.part == 0)], axis=0)
             identities.append(
                 {
-                    "person": np.int32(index),
+                    "person": np.array(index, dtype=np.int32),
                     "embedding": embedding,
                     "coefficients": person.coefficients,
                     "tone": tone.astype(np.float32),
@@ -193,14 +194,16 @@ def merge(output: Path, settings: DatasetSettings, table: list[dict]) -> None:
     os.replace(temporary, output / "dataset.json")
 
 
-def _stacked(rows: list[dict[str, np.ndarray]], join) -> dict[str, np.ndarray]:
+def _stacked(
+    rows: list[dict[str, np.ndarray]], join: Callable[[list[np.ndarray]], np.ndarray]
+) -> dict[str, np.ndarray]:
     return {name: join([row[name] for row in rows]) for name in rows[0]}
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp.npz")
     with temporary.open("wb") as stream:
-        np.savez(stream, **arrays)
+        np.savez(stream, allow_pickle=False, **arrays)
     os.replace(temporary, path)
 
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# mypy: disable-error-code="valid-type"
 """Ambient visibility of a mesh's vertices, by rays through Warp's mesh queries."""
 
 import numpy as np

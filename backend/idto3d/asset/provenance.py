@@ -10,10 +10,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from idto3d import __version__
 from idto3d.asset.files import write_whole
 
 # What shapes the numbers of a result; everything else is listed in the lock file.
-PACKAGES = ("idto3d", "torch", "numpy", "diffusers", "warp-lang", "xatlas", "fast-simplification")
+PACKAGES = ("torch", "numpy", "diffusers", "warp-lang", "xatlas", "fast-simplification")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def describe(
     return {
         "version": 1,
         "created": created,
-        "generator": f"ID-to-3D for Blender {_version('idto3d')}",
+        "generator": f"ID-to-3D for Blender {__version__}",
         "commercial_use": commercial_use(ingredients),
         "ingredients": [vars(ingredient) for ingredient in ingredients],
         "photos": [{"name": path.name, "sha256": file_sha256(path)} for path in photos],
@@ -59,6 +60,7 @@ def describe(
         "versions": {
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}",
+            "idto3d": __version__,
             **{package: _version(package) for package in PACKAGES},
         },
     }

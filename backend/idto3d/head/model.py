@@ -16,7 +16,7 @@ from idto3d.head.canonical_field import CanonicalField, CanonicalFieldSettings
 from idto3d.head.deformation_field import DeformationField, DeformationFieldSettings
 from idto3d.head.hash_grid import LocatedPoints
 from idto3d.head.marching_tetrahedra import extract_surface
-from idto3d.head.narrow_band import NarrowBand, build_band, surface_escapes
+from idto3d.head.narrow_band import NarrowBand, band_of_cells, build_band, surface_escapes
 from idto3d.head.regularizers import umbrella_laplacian
 from idto3d.head.signed_distance import TriangleMesh
 from idto3d.render.normals import vertex_normals
@@ -81,6 +81,19 @@ class HeadModel(torch.nn.Module):
         self._template_shape = self.canonical_field.locate(canonical)
         self._template_motion = self.deformation_field.locate(canonical)
         self._band: _Band | None = None
+        self._cells = torch.zeros(0, 3, dtype=torch.int64)  # of a checkpoint's band
+
+    def get_extra_state(self) -> Tensor:
+        """The band's cells (C,3), none before the first extraction, for the checkpoint.
+
+        Another band shows the same surface, but sums its gradient in another order, and Adam makes
+        a difference of the least gradients' signs: a resumed run would end elsewhere.
+        """
+        return self._cells if self._band is None else self._band.band.cells
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Go on in the band of these cells."""
+        self._band, self._cells = None, state
 
     def signed_distance(self, points: Tensor) -> Tensor:
         """Template distance plus the learned residual at points (N,3): (N,), negative inside."""
@@ -89,12 +102,12 @@ class HeadModel(torch.nn.Module):
     def extracted(self, chosen: Tensor) -> HeadSurface:
         """The zero level by marching tetrahedra, with expressions `chosen` (k,) int64."""
         if self._band is None:
-            self._band = self._build_band()
+            self._band = self._first_band()
         state = self._band
         residual, offset = self.canonical_field(state.located)
         distance = state.template_distance + residual
         if surface_escapes(state.band, distance):
-            state = self._band = self._build_band()
+            state = self._band = self._prepare(self._build_band())
             residual, offset = self.canonical_field(state.located)
             distance = state.template_distance + residual
         lattice = state.band.lattice
@@ -136,9 +149,18 @@ class HeadModel(torch.nn.Module):
         roughness = (umbrella_laplacian(change, surface.faces) * scale).square().sum(-1).mean()
         return roughness / 36.0, change.square().sum(-1).mean()
 
-    def _build_band(self) -> _Band:
+    def _first_band(self) -> _Band:
+        if len(self._cells) == 0:
+            return self._prepare(self._build_band())
+        cells = self._cells.to(self.template.device)
+        return self._prepare(band_of_cells(cells, self.settings.lattice_resolution))
+
+    def _build_band(self) -> NarrowBand:
         resolution = self.settings.lattice_resolution
-        band = build_band(self.signed_distance, resolution, BAND_WIDTH, self.template.device)
+        return build_band(self.signed_distance, resolution, BAND_WIDTH, self.template.device)
+
+    def _prepare(self, band: NarrowBand) -> _Band:
+        """What the template says at the band's lattice points, which stay until the next band."""
         points = band.lattice.vertices
         face, barycentric = self._mesh.closest_point(points)
         corners = self.expressions[:, self.faces[face]]  # (K,N,3,3)

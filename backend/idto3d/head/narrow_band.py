@@ -34,11 +34,13 @@ _CHUNK = 1 << 18  # points evaluated at once: bounds the memory of the field's a
 class NarrowBand:
     """A sub-lattice with its own compact vertex numbers.
 
-    lattice: the tetrahedra between the band's cells. border (B,5) int64: for each cell and each
-    neighbour that it lacks, its centre and the four corners on that side. Every triangle that
-    bounds the band's tetrahedra lies in one of these pyramids.
+    cells (C,3) int64, ascending: what the band is made of. lattice: the tetrahedra between them.
+    border (B,5) int64: for each cell and each neighbour that it lacks, its centre and the four
+    corners on that side. Every triangle that bounds the band's tetrahedra lies in one of these
+    pyramids.
     """
 
+    cells: torch.Tensor
     lattice: Lattice
     border: torch.Tensor
 
@@ -74,6 +76,11 @@ def build_band(
             raise ValueError("the surface reaches the border of the unit cube")
         keys = torch.unique(torch.cat([cell_keys(cells, resolution), grown]))
         cells = keys_to_cells(keys, resolution)
+
+
+def band_of_cells(cells: torch.Tensor, resolution: int) -> NarrowBand:
+    """The band that had these `cells` (C,3), ascending: a resumed run goes on in the same one."""
+    return _assemble(cells, resolution)[0]
 
 
 def surface_escapes(band: NarrowBand, sdf: torch.Tensor) -> bool:
@@ -127,7 +134,7 @@ def _assemble(cells: torch.Tensor, resolution: int) -> tuple[NarrowBand, torch.T
             corners = lattice.corners[lacking][:, side]
             border.append(torch.cat([lacking[:, None], corners], dim=-1))
             missing.append(wanted[lacking])
-    return NarrowBand(lattice, torch.cat(border)), torch.cat(missing)
+    return NarrowBand(cells, lattice, torch.cat(border)), torch.cat(missing)
 
 
 def _mixed_signs(border: torch.Tensor, sdf: torch.Tensor) -> torch.Tensor:

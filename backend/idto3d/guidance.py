@@ -65,7 +65,9 @@ class Guide:
             portrait_caption(view_words(float(y), float(p), bool(c)), self.person, self.traits)
             for y, p, c in zip(cameras.yaw, cameras.pitch, cameras.close_up, strict=True)
         ]
-        names = [self.expressions[index] for index in chosen.tolist()]
+        names = None  # a prior without adapters knows no expressions
+        if self.prior.manifest.expression_texts:
+            names = [self.expressions[index] for index in chosen.tolist()]
         hint_latents = None
         if self.prior.manifest.spatial_hint:
             pictures = supersampled_normals(

@@ -3,6 +3,8 @@
 
 import dataclasses
 import difflib
+import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,7 +128,24 @@ def settings_for(preset: str, overrides: dict[str, Any]) -> Settings:
             ]
             near = difflib.get_close_matches(path, known, n=3) or known[:3]
             raise UserError(f"There is no setting '{path}'. Did you mean {', '.join(near)}?")
-        kind = type(getattr(group, name))
-        changed = dataclasses.replace(group, **{name: kind(value)})
+        wanted = _converted(path, value, getattr(group, name))
+        changed = dataclasses.replace(group, **{name: wanted})
         settings = dataclasses.replace(settings, **{part: changed})
     return settings
+
+
+def _converted(path: str, value: Any, example: Any) -> Any:
+    """`value`, as it comes from JSON, in the type of the preset's value; else UserError."""
+    if isinstance(example, tuple) and isinstance(value, list | tuple):
+        if len(value) == len(example):
+            return tuple(_converted(path, *pair) for pair in zip(value, example, strict=True))
+    elif not isinstance(value, bool):
+        if isinstance(example, float):
+            if isinstance(value, int | float) and math.isfinite(value):
+                return float(value)
+        elif isinstance(value, type(example)):
+            return value
+    raise UserError(
+        f"The setting '{path}' can't be {json.dumps(value)}. "
+        f"Give it a value like {json.dumps(example)}."
+    )

@@ -26,7 +26,9 @@ def check_request(request: Request) -> None:
     vocabulary = expression_names()
     for name in request.expressions:
         check_expression(name, vocabulary)
-    check_prior(Path(request.prior) if request.prior is not None else PRIOR)
+    prior = Path(request.prior) if request.prior is not None else PRIOR
+    check_prior(prior)
+    check_prior_vocabulary(prior, ("neutral", *request.expressions))
     if request.identity_model is not None and not Path(request.identity_model).exists():
         raise UserError(
             f"There is no identity model {request.identity_model}. Check the spelling of its path."
@@ -60,6 +62,20 @@ def check_expression(name: str, vocabulary: Sequence[str]) -> None:
 def check_prior(folder: Path) -> None:
     """Raise UserError unless the prior's folder is complete and its files are as recorded."""
     check_files(folder, read_manifest(folder), needed=("",))
+
+
+def check_prior_vocabulary(folder: Path, expressions: Sequence[str]) -> None:
+    """Raise UserError unless the prior was trained on each expression.
+
+    A prior without a vocabulary of its own is asked for all of them alike.
+    """
+    known = read_manifest(folder).expression_texts
+    for name in expressions:
+        if known and name not in known:
+            raise UserError(
+                f"The prior in {folder} was not trained on the expression '{name}'. "
+                f"It knows {', '.join(known)}."
+            )
 
 
 def check_device(device: str) -> None:

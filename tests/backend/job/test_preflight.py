@@ -34,6 +34,17 @@ def test_good_request_passes(tmp_path: Path) -> None:
     preflight.check_request(Request((str(photo),), ("smile",), device="cpu", prior=str(prior)))
 
 
+def test_expression_that_the_prior_was_not_trained_on(tmp_path: Path) -> None:
+    """The vocabulary is the program's, the training the prior's."""
+    prior = make_prior(tmp_path / "prior")
+    preflight.check_prior_vocabulary(prior, ("neutral", "smile"))  # it has none of its own
+    texts = {"neutral": "a neutral expression", "anger": "an angry expression"}
+    write_manifest(prior, Manifest(expression_texts=texts))
+    preflight.check_prior_vocabulary(prior, ("neutral", "anger"))
+    with pytest.raises(UserError, match="not trained on .*'smile'.* It knows neutral, anger"):
+        preflight.check_prior_vocabulary(prior, ("neutral", "smile"))
+
+
 def test_photos(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no file .*missing.jpg"):
         preflight.check_photos([str(tmp_path / "missing.jpg")])

@@ -14,7 +14,7 @@ import torch
 
 from idto3d.head.encoding import make_hash_grid
 from idto3d.head.hash_grid import HashGridSettings, LocatedPoints
-from idto3d.head.perceptron import linear, set_transformer, zero_linear
+from idto3d.head.perceptron import linear, modulated_linear, set_transformer, zero_linear
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ class DeformationField(torch.nn.Module):
         tokens = self.transformer(self.embed(self.latents)[None])[0]
         if expressions is not None:
             tokens = tokens[expressions]
-        scale_1, shift_1, scale_2, shift_2 = self.modulate(tokens)[:, None].chunk(4, dim=-1)
-        shared = self.first(torch.cat([self.grid(located), 2 * located.points], dim=-1))
-        hidden = torch.relu((1 + scale_1) * shared + shift_1)
-        hidden = torch.relu((1 + scale_2) * self.second(hidden) + shift_2)
+        scale_1, shift_1, scale_2, shift_2 = self.modulate(tokens).chunk(4, dim=-1)
+        features = torch.cat([self.grid(located), 2 * located.points], dim=-1)
+        hidden = torch.relu(modulated_linear(self.first, features, scale_1, shift_1))
+        hidden = torch.relu(modulated_linear(self.second, hidden, scale_2, shift_2))
         return self.settings.scale * self.last(hidden)

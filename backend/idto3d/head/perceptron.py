@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Linear layers and their start values, drawn from a given generator."""
+"""Linear layers: start values from a given generator, and one layer under many modulations."""
 
 import torch
 
@@ -18,6 +18,20 @@ def zero_linear(inputs: int, outputs: int) -> torch.nn.Linear:
     torch.nn.init.zeros_(layer.weight)
     torch.nn.init.zeros_(layer.bias)
     return layer
+
+
+def modulated_linear(
+    layer: torch.nn.Linear, values: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor
+) -> torch.Tensor:
+    """(1 + scale) * layer(values) + shift: FiLM (Perez et al. 2018) of one layer, k times over.
+
+    values (k,N,in) or, shared, (N,in); scale and shift (k,out). Returns (k,N,out). The modulation
+    goes into the k small weight matrices: the points pass memory once, not three times.
+    """
+    weight = (1 + scale)[:, :, None] * layer.weight
+    bias = (1 + scale) * layer.bias + shift
+    rows = values.expand(len(scale), *values.shape[-2:])
+    return torch.baddbmm(bias[:, None], rows, weight.transpose(1, 2))
 
 
 def set_transformer(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: `idto3d generate | resume | pictures | doctor | evaluate | train | dataset`.
+"""The command line: `idto3d generate | resume | doctor | evaluate | train | dataset`.
 
 Only argparse is loaded to print the help; each command imports what it needs when it runs.
 """
@@ -65,9 +65,6 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     resume.add_argument("--quiet", action="store_true", help="print errors only")
     resume.set_defaults(run=_resume)
 
-    pictures = commands.add_parser("pictures", help="render the overview of a finished head again")
-    _add_job(pictures)
-    pictures.set_defaults(run=_pictures)
 
     doctor = commands.add_parser("doctor", help="check this machine and say what is missing")
     doctor.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -207,23 +204,6 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             overrides[name] = text
     return overrides
-
-
-def _pictures(arguments: argparse.Namespace) -> int:
-    from idto3d.job.protocol import JobFolder
-
-    folder = JobFolder(arguments.job)
-    folder.read_request()
-    if not folder.head.is_file():
-        raise UserError(
-            f"The job in {arguments.job} has no finished head. "
-            f"Go on with it: idto3d resume {arguments.job}."
-        )
-    from idto3d.pictures import make_pictures
-
-    for path in make_pictures(folder):
-        print(path)
-    return 0
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -22,10 +22,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from idto3d.asset import build
 from idto3d.asset.mesh import PosedMesh
+from idto3d.asset.pictures import write_overview, write_turntable
 from idto3d.asset.preview import write_preview
 from idto3d.asset.provenance import Ingredient, describe, write_provenance
 from idto3d.assets import ASSETS, PRIOR
@@ -43,11 +45,15 @@ from idto3d.prior.manifest import read_manifest
 from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.prior.timesteps import TimestepPhase, draw_timesteps
 from idto3d.render.cameras import sample_cameras
+from idto3d.render.environment import prefilter
 from idto3d.render.normals import camera_normals_image
+from idto3d.render.procedural import procedural_environments
 from idto3d.settings import Settings, settings_for
 from idto3d.texture.first_colours import FirstColours, first_colours
 from idto3d.texture.model import TextureModel
 
+# Lights of the overview among the procedural maps.
+LIGHTS = (("studio", 4), ("sunset", 2), ("overcast", 1))
 PICTURE_SECONDS = 20.0  # between two pictures of the work in progress
 
 
@@ -298,7 +304,7 @@ def optimise_texture(
 def write_head(run: Run, start: Start, head: HeadModel, texture: TextureModel) -> None:
     """Simplify, unwrap, bake and write the result folder; the glTF file comes last."""
     began = time.monotonic()
-    run.reporter.stage("asset", 3)
+    run.reporter.stage("asset", 4)
     run.reporter.status("Unwrapping and baking the textures")
     surface = head.wrapped(torch.arange(len(start.expressions)))
     posed = PosedMesh(
@@ -315,19 +321,41 @@ def write_head(run: Run, start: Start, head: HeadModel, texture: TextureModel) -
         run.device,
     )
     run.reporter.step(1)
+    run.folder.result.mkdir(parents=True, exist_ok=True)
+    Finished.of(posed, start.expressions, texture.vertex_materials()).save(
+        run.folder.result / "surface.npz"
+    )
+    run.reporter.step(2)
+    run.reporter.status("Rendering the overview and the turntable")
+    lights = [(name, prefilter(procedural_environments()[index])) for name, index in LIGHTS]
+    photos = [Image.fromarray(photo.pixels) for photo in start.person.photos]
+    write_overview(run.folder.result / "overview.png", model, photos, lights)
+    write_turntable(run.folder.result / "turntable.webp", model, lights[0][1])
+    run.reporter.picture(run.folder.result / "overview.png")
+    run.reporter.step(3)
     run.timings["asset"] = time.monotonic() - began
+    provenance = describe_run(run, start)
+    write_provenance(run.folder.result / "provenance.json", provenance)
+    extras = {key: provenance[key] for key in ("created", "generator", "commercial_use", "seed")}
+    build.write_asset(run.folder.result, model, run.request.name, provenance["generator"], extras)
+    run.reporter.step(4)
+
+
+def describe_run(run: Run, start: Start) -> dict[str, Any]:
+    """The provenance: versions, seed, prior and licences, photo hashes, settings, timings."""
     manifest = read_manifest(run.prior_folder)
+    free_encoder = start.person.encoder == "dlib"
     ingredients = [
         Ingredient("prior", manifest.name, manifest.licence, manifest.licence.startswith("CC0")),
         Ingredient("template", "MakeHuman head", "CC0-1.0", True),
         Ingredient(
             "identity encoder",
             start.person.encoder,
-            "CC0-1.0" if start.person.encoder == "dlib" else "non-commercial research",
-            start.person.encoder == "dlib",
+            "CC0-1.0" if free_encoder else "non-commercial research",
+            free_encoder,
         ),
     ]
-    provenance = describe(
+    return describe(
         [photo.path for photo in start.person.photos],
         ingredients,
         {"preset": run.request.preset, **dataclasses.asdict(run.settings)},
@@ -335,15 +363,6 @@ def write_head(run: Run, start: Start, head: HeadModel, texture: TextureModel) -
         run.timings,
         datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    run.folder.result.mkdir(parents=True, exist_ok=True)
-    Finished.of(posed, start.expressions, texture.vertex_materials()).save(
-        run.folder.result / "surface.npz"
-    )
-    run.reporter.step(2)
-    write_provenance(run.folder.result / "provenance.json", provenance)
-    extras = {key: provenance[key] for key in ("created", "generator", "commercial_use", "seed")}
-    build.write_asset(run.folder.result, model, run.request.name, provenance["generator"], extras)
-    run.reporter.step(3)
 
 
 # --- shared by the loops ------------------------------------------------------------------------

@@ -211,11 +211,6 @@ def test_resume_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "no job in" in refused(["resume", str(tmp_path)], capsys)
 
 
-def test_pictures_of_an_unfinished_head(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    toy.make_job(tmp_path / "job")
-    assert "no finished head" in refused(["pictures", str(tmp_path / "job")], capsys)
-
-
 def test_overrides() -> None:
     pairs = ["a.b=3", "c=0.5", "d=true", "e=fixed", "f=[1, 2]", "g=x=y"]
     assert cli.parse_overrides(pairs) == {

@@ -45,6 +45,17 @@ class NoiseSchedule:
         alpha, sigma = self.at(timesteps, noisy)
         return (noisy - sigma * noise) / alpha
 
+    def without_origin(
+        self, noisy: torch.Tensor, origin: torch.Tensor, timesteps: torch.Tensor
+    ) -> torch.Tensor:
+        """Noisy latents of x - origin, given those of x: the same noise, another clean picture.
+
+        A prior with a spatial hint denoises normals as their difference from the hint's: a network
+        that has learned nothing yet then says 'as the hint', not 'a grey blur'.
+        """
+        alpha, _ = self.at(timesteps, noisy)
+        return noisy - alpha * origin
+
     def noise_from_output(
         self, output: torch.Tensor, noisy: torch.Tensor, timesteps: torch.Tensor, kind: str
     ) -> torch.Tensor:

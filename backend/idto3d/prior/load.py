@@ -103,6 +103,8 @@ class Prior:
         needs them, another ignores them.
         """
         hint = hint_latents if self.manifest.spatial_hint else None
+        if hint is not None and self.domain == "geometry":
+            latents = self.schedule.without_origin(latents, hint.to(latents), timesteps)
         output = call_unet(
             self.unet,
             latents.to(self.device, self.dtype),

@@ -99,6 +99,7 @@ def train_phase(
         {KIND_OF_DOMAIN[domain]: 1.0},
         settings.diffusion,
         expression_in_caption=0.0,
+        spatial_hint=manifest.spatial_hint,
     )
     fill_store(sampler)
     stage = Stage(

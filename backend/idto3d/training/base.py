@@ -73,6 +73,7 @@ def train_base(
         {"photo": share, "normal": (1 - share) / 2, "albedo": (1 - share) / 2},
         settings.diffusion,
         settings.diffusion.expression_in_caption,
+        settings.denoiser.spatial_hint,
     )
     fill_store(sampler)
     manifest = Manifest(

@@ -23,6 +23,7 @@ class Batch:
     noise: torch.Tensor  # (B, C, h, w)
     timesteps: torch.Tensor  # (B,) int64
     hint: torch.Tensor  # (B, C, h, w)
+    origin: torch.Tensor  # (B, C, h, w), what is subtracted before noise: the hint of normals
     text_ids: torch.Tensor  # (B, T) int64
     identity: torch.Tensor  # (B, N, D) unit embeddings
     identity_keep: torch.Tensor  # (B, 1, 1) 0 or 1
@@ -45,6 +46,7 @@ class Sampler:
     kinds: Mapping[str, float]
     settings: DiffusionSettings
     expression_in_caption: float
+    spatial_hint: bool  # normals are then denoised as their difference from the hint
 
     def rows(self, held_out: bool) -> np.ndarray:
         """Indices of the store's samples of trained or of held-out people."""
@@ -69,17 +71,24 @@ class Sampler:
         captions = self.captions(rows, kinds, spoken.tolist())
         texts = ["" if drop else c for c, drop in zip(captions, drop_text, strict=True)]
         clean = self.clean(rows, kinds)
+        hint = self.store.latents["hint"][rows].float()
         return Batch(
             clean=clean,
             noise=torch.randn(clean.shape, generator=generator),
             timesteps=timesteps,
-            hint=self.store.latents["hint"][rows].float(),
+            hint=hint,
+            origin=self.origin(hint, kinds),
             text_ids=self.tokenize(texts),
             identity=self.photos_of(rows, generator),
             identity_keep=(~drop_identity).float().view(-1, 1, 1),
             expression=torch.from_numpy(self.store.labels["expression"][rows]).long(),
             expression_keep=(~drop_expression).float().view(-1, 1, 1),
         )
+
+    def origin(self, hint: torch.Tensor, kinds: Sequence[str]) -> torch.Tensor:
+        """The hint where normals are denoised as their difference from it, zero elsewhere."""
+        normal = torch.tensor([kind == "normal" for kind in kinds]) & self.spatial_hint
+        return hint * normal.view(-1, 1, 1, 1)
 
     def clean(self, rows: np.ndarray, kinds: Sequence[str]) -> torch.Tensor:
         """Latents (B, C, h, w) float32 of samples, each of its own kind."""

@@ -38,13 +38,19 @@ class Person:
 class People:
     """Draws people by seed: person i of a seed is always the same."""
 
-    def __init__(self, template: Template, ict_folder: Path | None) -> None:
+    def __init__(self, template: Template, ict_folder: Path | None, levels: int = 1) -> None:
+        """`levels` of subdivision of anny's mesh: 1 for training pictures, 2 for large photos."""
         self.template = template
         self.anny = AnnyHead()
+        self.fine = template.subdivided()
         self._matrix, self._anny_faces = loop_subdivision(self.anny.faces, len(self.anny.part))
-        self.fine = fine = template.subdivided()
-        self._anny_part = fine.part.numpy()
-        self._anny_occlusion = fine.occlusion.numpy()
+        finest = self.fine
+        for _ in range(levels - 1):
+            matrix, self._anny_faces = loop_subdivision(self._anny_faces, len(finest.mean))
+            self._matrix = matrix @ self._matrix
+            finest = finest.subdivided()
+        self._anny_part = finest.part.numpy()
+        self._anny_occlusion = finest.occlusion.numpy()
         self.ict: IctHead | None = load_ict(ict_folder, template) if ict_folder else None
         if self.ict is not None:
             self._ict_occlusion = ambient_visibility(self.ict.mean, self.ict.faces)

@@ -12,8 +12,8 @@ class RunSettings:
     minutes: float | None = None  # stop after this much time of this call
     samples: int | None = None  # or once the stage has seen this many samples in all
     batch_size: int = 16  # samples a process and an optimisation step
-    learning_rate: float = 4e-4  # AdamW, after the warm-up
-    warmup_steps: int = 200  # linear from zero
+    learning_rate: float = 6e-4  # AdamW, after the warm-up
+    warmup_steps: int = 100  # linear from zero
     final_learning_rate: float = 0.1  # cosine to this fraction at the end of the budget
     weight_decay: float = 0.01
     gradient_clip: float = 1.0  # L2 norm over all trained parameters
@@ -74,7 +74,7 @@ class DiffusionSettings:
     beta_end: float = 0.012
     prediction_type: str = "v_prediction"  # Salimans and Ho 2022
     snr_gamma: float = 5.0  # Min-SNR weight (Hang et al. 2023, eq. 7), for v: min(snr, g)/(snr + 1)
-    photo_share: float = 0.5  # of the base's images; the rest is half normals, half albedo
+    photo_share: float = 0.25  # of the base's images; the rest is half normals, half albedo
     drop_text: float = 0.10  # classifier-free dropout, each alone ...
     drop_identity: float = 0.05
     drop_expression: float = 0.05

@@ -9,7 +9,9 @@ import numpy as np
 
 from idto3d.head.stage_zero import AGE_WORDS, StageZero
 
-PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+# The last one is so strong that a value nothing predicts stays at its mean.
+PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e5, 1e7)
+FOLDS = 5  # parts of the training people, each left out once to choose the penalties
 
 
 def read_labels(folder: Path, people: int) -> np.ndarray:
@@ -39,6 +41,33 @@ def fit(
     return np.linalg.solve(design.T @ design + ridge, design.T @ repeat)
 
 
+def fit_each(
+    embeddings: np.ndarray, targets: np.ndarray, mean: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ridge weights (D+1, T) with a penalty of its own for each target, by cross-validation.
+
+    Also returns the penalties (T,). People are left out whole, never single pictures.
+    """
+    part = np.arange(len(embeddings)) % FOLDS
+    error = np.zeros((len(PENALTIES), targets.shape[1]))
+    for fold in range(FOLDS):
+        inner, outer = part != fold, part == fold
+        centre = targets[inner].mean(axis=0)
+        rows = (embeddings[outer].mean(1) - mean) / scale
+        design = np.append(rows, np.ones((len(rows), 1)), axis=1)
+        for index, penalty in enumerate(PENALTIES):
+            weights = fit(embeddings[inner], targets[inner] - centre, penalty, mean, scale)
+            error[index] += ((design @ weights + centre - targets[outer]) ** 2).sum(axis=0)
+    chosen = np.array(PENALTIES)[error.argmin(axis=0)]
+    centre = targets.mean(axis=0)
+    weights = np.zeros((embeddings.shape[-1] + 1, targets.shape[1]))
+    for penalty in np.unique(chosen):
+        mine = chosen == penalty
+        weights[:, mine] = fit(embeddings, targets[:, mine] - centre[mine], penalty, mean, scale)
+    weights[-1] += centre
+    return weights, chosen
+
+
 def train(folder: Path, output: Path) -> StageZero:
     """Fit on the people that may be trained on; report the share of variance explained."""
     with np.load(folder / "identities.npz", allow_pickle=False) as data:
@@ -53,19 +82,7 @@ def train(folder: Path, output: Path) -> StageZero:
     mean = embedding[trained].reshape(-1, embedding.shape[-1]).mean(axis=0)
     scale = embedding[trained].reshape(-1, embedding.shape[-1]).std(axis=0) + 1e-6
 
-    # The penalty is chosen on a tenth of the training people, the report is on unseen ones.
-    index = np.flatnonzero(trained)
-    inner, outer = index[index % 10 != 0], index[index % 10 == 0]
-
-    def error(penalty: float) -> float:
-        weights = fit(embedding[inner], targets[inner], penalty, mean, scale)
-        guess = np.append(
-            (embedding[outer].mean(1) - mean) / scale, np.ones((len(outer), 1)), axis=1
-        )
-        return float(((guess @ weights - targets[outer])[:, : coefficients.shape[1]] ** 2).mean())
-
-    best = min(PENALTIES, key=error)
-    weights = fit(embedding[trained], targets[trained], best, mean, scale)
+    weights, chosen = fit_each(embedding[trained], targets[trained], mean, scale)
     stage_zero = StageZero(mean, scale, weights)
     output.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
@@ -85,7 +102,7 @@ def train(folder: Path, output: Path) -> StageZero:
         total = ((centre - targets[test]) ** 2).sum(axis=0)
         gender = (guess[:, size + 3] > 0.5) == (targets[test][:, size + 3] > 0.5)
         print(
-            f"stage 0: {trained.sum()} people, penalty {best:g}; on {test.sum()} unseen people "
+            f"stage 0: {trained.sum()} people, median penalty {np.median(chosen):g}; on {test.sum()} unseen people "
             f"explained variance: shape {1 - left[:size].sum() / total[:size].sum():.2f}, "
             f"tone {1 - left[size : size + 3].sum() / total[size : size + 3].sum():.2f}; "
             f"gender right {gender.mean():.2f}"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Looking at a stage with people it never saw: numbers into log.jsonl, pictures into a sheet."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -61,9 +62,9 @@ class Validation:
         batch = self._batch(self.measured, kind)
         result = {"hint": _rms(batch.hint - batch.clean)}
         for timestep in _TIMESTEPS:
-            result[f"t{timestep}"] = self._error_at(batch, timestep, batch.identity)
+            result[f"t{timestep}"] = self._error_at(kind, batch, timestep, batch.identity)
             strangers = batch.identity.roll(1, dims=0)
-            result[f"t{timestep}_stranger"] = self._error_at(batch, timestep, strangers)
+            result[f"t{timestep}_stranger"] = self._error_at(kind, batch, timestep, strangers)
         return {name: round(value, 4) for name, value in result.items()}
 
     def pictures(self, kind: str) -> list[torch.Tensor]:
@@ -72,7 +73,7 @@ class Validation:
         empty = self.sampler.tokenize([""] * len(batch.clean)).to(batch.clean.device)
         unconditional = Condition(self.denoiser.text_encoder(empty).last_hidden_state)
         latents = sample_latents(
-            self._denoise,
+            functools.partial(self._denoise, kind),
             self.schedule,
             self.denoiser.condition(batch),
             unconditional,
@@ -95,6 +96,7 @@ class Validation:
             noise=batch.noise,
             timesteps=batch.timesteps,
             hint=batch.hint,
+            origin=self.sampler.origin(batch.hint, [kind] * len(rows)),
             text_ids=self.sampler.tokenize(captions),
             identity=batch.identity,
             identity_keep=ones,
@@ -103,25 +105,29 @@ class Validation:
         )
         return whole.to(self.denoiser.unet.device)
 
-    def _error_at(self, batch: Batch, timestep: int, identity: torch.Tensor) -> float:
+    def _error_at(self, kind: str, batch: Batch, timestep: int, identity: torch.Tensor) -> float:
         timesteps = torch.full_like(batch.timesteps, timestep)
         own = Batch(**{**vars(batch), "timesteps": timesteps, "identity": identity})
         noisy = self.schedule.add_noise(own.clean, own.noise, timesteps)
         hint = own.hint if self.denoiser.spatial_hint else None
-        predicted = self._denoise(noisy, timesteps, self.denoiser.condition(own), hint)
+        predicted = self._denoise(kind, noisy, timesteps, self.denoiser.condition(own), hint)
         return _rms(self.schedule.clean_from_noise(noisy, predicted, timesteps) - own.clean)
 
     def _denoise(
         self,
+        kind: str,
         latents: torch.Tensor,
         timesteps: torch.Tensor,
         condition: Condition,
         hint: torch.Tensor | None,
     ) -> torch.Tensor:
         timesteps = timesteps.to(latents.device)
+        if kind == "normal" and hint is not None:
+            latents = self.schedule.without_origin(latents, hint, timesteps)
         output = call_unet(self.denoiser.unet, latents, timesteps, condition, hint)
-        kind = self.prediction_type
-        return self.schedule.noise_from_output(output.float(), latents, timesteps, kind)
+        return self.schedule.noise_from_output(
+            output.float(), latents, timesteps, self.prediction_type
+        )
 
 
 def _rms(values: torch.Tensor) -> float:

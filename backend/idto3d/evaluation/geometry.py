@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a face is from the true one: rigid alignment, then symmetric point-to-surface distance.
+
+The face is what the 68 landmarks of the true head enclose: skin in front of the ears, above the
+chin, below the hairline, seen from outside. Sizes count: the alignment turns and shifts but never
+scales. Positions are in unit space, results in millimetres.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from idto3d.head.signed_distance import TriangleMesh
+from idto3d.render.cameras import orbit, transform
+from idto3d.render.rasterize import rasterize
+from idto3d.settings import HEAD_METRES
+
+MILLIMETRES = 1000.0 * HEAD_METRES  # of one unit
+SKIN = 0  # code of skin in every family's `part`
+# Landmarks that exist as sharp features: all but the jaw line.
+INNER_LANDMARKS = slice(17, 68)
+JAW_ENDS, CHIN, BROWS = (0, 16), 8, slice(17, 27)
+OUTER_EYES = (36, 45)
+# The outer corners of the eyes are 8.92 cm apart in a face of mean size (see `texture.paint`).
+# The hair begins about 4.6 such centimetres above the brows; the face here ends below that.
+FOREHEAD = 3.8 / 8.92
+# What no camera around the front sees is no part of a face: throat, inside of nose and mouth.
+LOOK_FROM = [(yaw, pitch) for yaw in (-70, -35, 0, 35, 70) for pitch in (-25, 0, 25)]
+LOOK_PIXELS = 512
+ICP_STEPS = 30
+ICP_TOLERANCE = 1e-5  # units and radians: the end of the alignment
+ICP_STRIDE = 4  # every so many points are aligned by, all are measured
+# Of the subject, what lies farther than this (units) around the true face is left alone.
+MARGIN = 0.05
+POINT_SHARE = 0.1  # of the point-to-point term, which keeps flat directions from sliding
+
+
+@dataclass(frozen=True)
+class RigidMotion:
+    """x -> rotation @ x + shift, units."""
+
+    rotation: np.ndarray  # (3,3), determinant 1
+    shift: np.ndarray  # (3,)
+
+    def apply(self, points: np.ndarray) -> np.ndarray:
+        return points @ self.rotation.T + self.shift
+
+    def undo(self, points: np.ndarray) -> np.ndarray:
+        return (points - self.shift) @ self.rotation
+
+
+@dataclass(frozen=True)
+class FaceDistance:
+    """Millimetres between two faces, after rigid alignment."""
+
+    mean: float  # of both directions' means
+    median: float  # of both directions' medians
+    to_subject: float  # mean distance of the true face's points to the subject's surface
+    to_truth: float  # mean distance of the subject's points to the true surface
+
+
+def kabsch(source: np.ndarray, target: np.ndarray) -> RigidMotion:
+    """The motion that lays points (N,3) on points (N,3) best (Kabsch 1976; no reflection)."""
+    a, b = source.mean(axis=0), target.mean(axis=0)
+    u, _, vt = np.linalg.svd((target - b).T @ (source - a))
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    rotation = u @ np.diag(sign) @ vt
+    return RigidMotion(rotation, b - rotation @ a)
+
+
+def seen_faces(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) bool: which triangles of a head (V,3), (F,3) cameras around its front see."""
+    yaw, pitch = torch.tensor(LOOK_FROM, dtype=torch.float32).T
+    cameras = orbit(yaw, pitch, 2.6, (0.0, 0.0, 0.05), 20.0)
+    triangles = torch.from_numpy(faces)
+    seen = np.zeros(len(faces), dtype=bool)
+    for index in range(len(cameras)):
+        clip = transform(torch.from_numpy(vertices).float(), cameras[index])
+        shown = rasterize(clip, triangles, LOOK_PIXELS, LOOK_PIXELS).face
+        seen[shown[shown >= 0].numpy()] = True
+    return seen
+
+
+def face_vertices(vertices: np.ndarray, part: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """(V,) bool: skin of a head (V,3) inside the box that its landmarks (68,), indices, span."""
+    marks = vertices[landmarks]
+    width = np.linalg.norm(marks[OUTER_EYES[0]] - marks[OUTER_EYES[1]])
+    hairline = marks[BROWS, 1].mean() + FOREHEAD * width
+    ears = marks[list(JAW_ENDS), 2].mean()
+    height, depth = vertices[:, 1], vertices[:, 2]
+    return (part == SKIN) & (height > marks[CHIN, 1]) & (height < hairline) & (depth > ears)
+
+
+class TrueFace:
+    """The face that others are measured against.
+
+    vertices (V,3) unit space without hair; faces (F,3); part (V,), 0 is skin; landmarks (68,)
+    vertex indices.
+    """
+
+    def __init__(
+        self, vertices: np.ndarray, faces: np.ndarray, part: np.ndarray, landmarks: np.ndarray
+    ) -> None:
+        outer = faces[seen_faces(vertices, faces)]
+        self.landmarks = vertices[landmarks].astype(np.float64)
+        self.in_face = face_vertices(vertices, part, landmarks)[outer].all(axis=1)
+        centres, normals, areas = _triangles(vertices, outer)
+        self.normals = normals
+        self.points, self.areas = centres[self.in_face], areas[self.in_face]
+        self.surface = _Surface(vertices, outer)
+
+    def distance(
+        self, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray
+    ) -> FaceDistance:
+        """Of a subject (V,3), (F,3) with landmarks (68,), vertex indices; aligned here."""
+        start = kabsch(
+            vertices[landmarks][INNER_LANDMARKS].astype(np.float64),
+            self.landmarks[INNER_LANDMARKS],
+        )
+        seen = faces[seen_faces(start.apply(vertices), faces)]
+        subject = self._around(vertices, seen, start)
+        motion = self._align(subject, start)
+        pairs = self._pairs(subject, motion)
+        gaps = np.linalg.norm(motion.apply(pairs.subject) - pairs.truth, axis=1) * MILLIMETRES
+        first = len(self.points)
+        parts = [(gaps[:first], pairs.weight[:first]), (gaps[first:], pairs.weight[first:])]
+        to_subject, to_truth = (float((gap * weight).sum() / weight.sum()) for gap, weight in parts)
+        medians = [_weighted_median(gap, weight) for gap, weight in parts]
+        return FaceDistance(
+            0.5 * (to_subject + to_truth), float(np.mean(medians)), to_subject, to_truth
+        )
+
+    def _around(self, vertices: np.ndarray, faces: np.ndarray, motion: RigidMotion) -> "_Subject":
+        """The subject's triangles that `motion` brings near the true face."""
+        moved = motion.apply(vertices)
+        near = moved > self.points.min(axis=0) - MARGIN
+        near &= moved < self.points.max(axis=0) + MARGIN
+        return _Subject(vertices, faces[near.all(axis=1)[faces].all(axis=1)])
+
+    def _align(self, subject: "_Subject", motion: RigidMotion) -> RigidMotion:
+        """Iterated closest points, point to plane (Chen & Medioni 1991), from a first motion."""
+        for _ in range(ICP_STEPS):
+            pairs = self._pairs(subject, motion, ICP_STRIDE)
+            turn, shift = _plane_step(motion.apply(pairs.subject), pairs)
+            motion = RigidMotion(turn @ motion.rotation, turn @ motion.shift + shift)
+            if np.abs(turn - np.eye(3)).max() + np.abs(shift).max() < ICP_TOLERANCE:
+                break
+        return motion
+
+    def _pairs(self, subject: "_Subject", motion: RigidMotion, stride: int = 1) -> "_Pairs":
+        """Each true point with the subject's nearest, then each subject point with the truth's."""
+        points, areas = self.points[::stride], self.areas[::stride]
+        normals = self.normals[self.in_face][::stride]
+        _, on_subject = subject.surface.closest(motion.undo(points))
+        candidates = subject.points[::stride]
+        moved = motion.apply(candidates)
+        nearest, on_truth = self.surface.closest(moved)
+        # A subject's point belongs to the face when the truth's nearest triangle does.
+        chosen = self.in_face[nearest]
+        area = subject.areas[::stride][chosen]
+        return _Pairs(
+            np.concatenate([on_subject, candidates[chosen]]),
+            np.concatenate([points, on_truth[chosen]]),
+            np.concatenate([normals, self.normals[nearest[chosen]]]),
+            np.concatenate([areas / areas.sum(), area / area.sum()]),
+        )
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Points that belong together, those found from the truth first; each side's weight is one."""
+
+    subject: np.ndarray  # (N,3) in the subject's own place
+    truth: np.ndarray  # (N,3)
+    normal: np.ndarray  # (N,3) of the truth
+    weight: np.ndarray  # (N,)
+
+
+class _Subject:
+    """A surface (V,3), (F,3) that is measured: its tree, and its triangles as points."""
+
+    def __init__(self, vertices: np.ndarray, faces: np.ndarray) -> None:
+        self.points, _, self.areas = _triangles(vertices, faces)
+        self.surface = _Surface(vertices, faces)
+
+
+class _Surface:
+    """Closest points on a triangle mesh, in numpy."""
+
+    def __init__(self, vertices: np.ndarray, faces: np.ndarray) -> None:
+        self._corners = vertices.astype(np.float64)[faces]
+        self._mesh = TriangleMesh(torch.from_numpy(vertices).float(), torch.from_numpy(faces))
+
+    def closest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """points (N,3) -> triangle (N,), point on it (N,3)."""
+        face, barycentric = self._mesh.closest_point(torch.from_numpy(points).float())
+        weight = barycentric.double().numpy()[..., None]
+        return face.numpy(), (self._corners[face.numpy()] * weight).sum(axis=1)
+
+
+def _triangles(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Centres (F,3), unit normals (F,3) and areas (F,)."""
+    a, b, c = (vertices.astype(np.float64)[faces[:, corner]] for corner in range(3))
+    cross = np.cross(b - a, c - a)
+    length = np.linalg.norm(cross, axis=1)
+    return (a + b + c) / 3, cross / np.maximum(length, 1e-20)[:, None], 0.5 * length
+
+
+def _plane_step(moved: np.ndarray, pairs: _Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """One least-squares step: a rotation (3,3) and a shift (3,), small angles made exact."""
+    gap = pairs.truth - moved
+    rows = np.concatenate([np.cross(moved, pairs.normal), pairs.normal], axis=1)
+    system = rows.T @ (rows * pairs.weight[:, None])
+    right = rows.T @ (pairs.weight * (gap * pairs.normal).sum(axis=1))
+    for axis in np.eye(3):
+        rows = np.concatenate([np.cross(moved, axis), np.tile(axis, (len(moved), 1))], axis=1)
+        system += POINT_SHARE * rows.T @ (rows * pairs.weight[:, None])
+        right += POINT_SHARE * rows.T @ (pairs.weight * (gap @ axis))
+    solution = np.linalg.solve(system, right)
+    angle = np.linalg.norm(solution[:3])
+    axis = solution[:3] / max(angle, 1e-20)
+    cross = np.cross(np.eye(3), axis)  # cross @ v = axis x v
+    # Rodrigues' formula.
+    turn = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return turn, solution[3:]
+
+
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    order = np.argsort(values)
+    share = np.cumsum(weights[order]) / weights.sum()
+    return float(values[order][np.searchsorted(share, 0.5)])

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Held-out synthetic people: casual photographs to generate from, other pictures to compare with.
+
+Every random draw comes from the population's seed, the person's number and a stream of its own, so
+that photos, comparison pictures and portraits never share a light or a pose.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from idto3d.asset.files import write_whole
+from idto3d.evaluation.identity import PICTURE_SIZE, PICTURES
+from idto3d.job.protocol import JobFolder
+from idto3d.render.cameras import orbit
+from idto3d.training.dataset import identity_embeddings
+from idto3d.training.people import Person
+from idto3d.training.views import render_views
+
+# The population that is measured; training draws from another seed (DatasetSettings.seed).
+SEED = 987654
+PHOTOS = 5
+PHOTO_SIZE = 384  # pixels
+YAW, PITCH = 35.0, 12.0  # degrees to each side, uniform
+PHOTO_STREAM, COMPARISON_STREAM, PORTRAIT_STREAM, CEILING_STREAM = 1, 2, 3, 4
+
+
+@dataclass(frozen=True)
+class Case:
+    """One person of an evaluation and where their files lie."""
+
+    index: int  # number in the population
+    person: Person
+    photos: tuple[Path, ...]  # PNG files to generate from
+    job: JobFolder
+
+    @property
+    def finished(self) -> bool:
+        return self.job.head.is_file()
+
+
+def case(root: Path, person: Person, index: int, table: list[dict]) -> Case:
+    """The case in folder `root`; its photos are made unless they are there."""
+    photos = photo_files(root / "photos", person, index, table, PHOTO_SIZE)
+    return Case(index, person, tuple(photos), JobFolder(root / "job"))
+
+
+def stream(index: int, number: int) -> np.random.Generator:
+    """The generator of person `index` for one of the streams above."""
+    return np.random.default_rng([SEED, index, number])
+
+
+def casual_photos(person: Person, index: int, table: list[dict], size: int) -> list[np.ndarray]:
+    """PHOTOS pictures (size,size,3) uint8: any light, pose, expression, framing, background.
+
+    table: rows of assets/expressions.json.
+    """
+    random = stream(index, PHOTO_STREAM)
+    photos = []
+    for _ in range(PHOTOS):
+        row = table[random.integers(len(table))]
+        moved = random.uniform(0, 1) * person.displacement(row["arkit"])
+        camera = orbit(
+            float(random.uniform(-YAW, YAW)),
+            float(random.uniform(-PITCH, PITCH)),
+            float(random.uniform(2.3, 2.8)),
+            tuple(random.uniform(-0.04, 0.04, 3) + np.array([0.0, 0.0, 0.03])),
+            float(random.uniform(20, 25)),
+        )
+        shape = torch.from_numpy((person.neutral + moved).astype(np.float32))[None]
+        picture = render_views(person, shape, camera, size, random).photo[0]
+        photos.append((picture.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy())
+    return photos
+
+
+def photo_files(
+    folder: Path, person: Person, index: int, table: list[dict], size: int
+) -> list[Path]:
+    """The person's photos as PNG files in `folder`; those that are there already are kept."""
+    files = [folder / f"photo-{number + 1}.png" for number in range(PHOTOS)]
+    if all(file.is_file() for file in files):
+        return files
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, picture in zip(files, casual_photos(person, index, table, size), strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(picture).save(buffer, "PNG")
+        write_whole(file, buffer.getvalue())
+    return files
+
+
+def comparison_embeddings(person: Person, index: int, table: list[dict]) -> np.ndarray:
+    """(PICTURES,128) embeddings of further pictures of the person, in no photo and no portrait."""
+    random = stream(index, COMPARISON_STREAM)
+    return identity_embeddings(person, PICTURES, PICTURE_SIZE, random, table)

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`idto3d evaluate likeness`: does a generated head look like the person, in numbers?
+
+Synthetic people that no training has seen are photographed, their heads generated from the photos
+by the product itself, and compared with the true heads. Each head is a job folder of its own: an
+evaluation that was stopped or killed goes on where it was, and finished heads are only measured.
+
+    DIR/person-00/photos/photo-1.png …   what the head is generated from
+    DIR/person-00/job/                   the job, its result folder included
+    DIR/settings.json                    what all heads were generated with
+    DIR/likeness.json, likeness.png      figures and contact sheet
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from idto3d.asset.files import write_whole
+from idto3d.assets import ASSETS, PRIOR
+from idto3d.errors import UserError
+from idto3d.job import worker
+from idto3d.job.preflight import check_device, check_prior
+from idto3d.job.protocol import Cancelled, Request
+from idto3d.job.terminal import TerminalReporter
+from idto3d.settings import PRESETS, settings_for
+
+if TYPE_CHECKING:
+    from idto3d.evaluation.held_out import Case
+
+# Settings that decide who the people are; the others decide how their heads are generated.
+POPULATION = ("seed", "ict")
+INTERNAL = 1  # exit code
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `idto3d evaluate likeness`."""
+    add = parser.add_argument
+    add(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of photos, heads and figures; goes on with what is there",
+    )
+    add("--people", type=int, default=10, help="how many people, at least 2")
+    add(
+        "--ict",
+        type=Path,
+        metavar="DIR",
+        help="folder with ICT-FaceKit's ict.npz; every second person is then made with it",
+    )
+    add("--prior", type=Path, metavar="DIR", help="another diffusion prior than the shipped one")
+    add("--preset", choices=tuple(PRESETS), default="draft", help="as of `idto3d generate`")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="replace one setting of the preset; may be given several times",
+    )
+    add(
+        "--report-only",
+        action="store_true",
+        help="generate nothing, measure the heads that are finished",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Generate and measure; prints the table and returns the exit code.
+
+    Raises UserError for bad input, Cancelled when the person asks to stop.
+    """
+    if arguments.people < 2:
+        raise UserError("One person can't be told from others. Give --people 2 or more.")
+    try:
+        from idto3d.evaluation.held_out import SEED, case
+        from idto3d.head.template import load_template
+        from idto3d.training.dataset import expression_table
+        from idto3d.training.people import People
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"The evaluation needs the package {error.name}. Install idto3d with its extra 'train'."
+        ) from error
+
+    settings = agreed_settings(arguments, SEED)
+    table = expression_table(ASSETS / "expressions.json")
+    people = People(load_template(ASSETS / "template" / "head.npz"), arguments.ict)
+    cases = []
+    for index in range(arguments.people):
+        root = arguments.output / f"person-{index:02d}"
+        cases.append(case(root, people.person(SEED, index), index, table))
+    if not arguments.report_only:
+        for each in cases:
+            if not each.finished and (failure := _generate(each, arguments, settings)):
+                return failure
+    return _report(arguments.output, cases, people, table, settings)
+
+
+def agreed_settings(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """What DIR's heads are generated with: written to a new DIR, compared in one that exists.
+
+    Heads of different settings must not be averaged, so another answer than before is an error;
+    with `--report-only` the former settings hold and only the population must be the same.
+    """
+    from idto3d.cli import parse_overrides
+
+    prior = (arguments.prior or PRIOR).absolute()
+    asked: dict[str, Any] = {
+        "seed": seed,
+        "ict": arguments.ict is not None,
+        "preset": arguments.preset,
+        "overrides": parse_overrides(arguments.set),
+        "prior": str(prior),
+    }
+    path = arguments.output / "settings.json"
+    if not arguments.report_only:
+        settings_for(arguments.preset, asked["overrides"])
+        check_device(arguments.device)
+        check_prior(prior)
+        # The manifest lists the hash of every file.
+        asked["prior_sha256"] = hashlib.sha256((prior / "prior.json").read_bytes()).hexdigest()
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        compared = POPULATION if arguments.report_only else tuple(asked)
+        changed = [name for name in compared if asked[name] != before.get(name)]
+        if changed:
+            raise UserError(
+                f"The heads in {arguments.output} were made with another {' and '.join(changed)}. "
+                "Give the same options as before, or name another folder with --output."
+            )
+        return before
+    if arguments.report_only:
+        raise UserError(
+            f"There is no evaluation in {arguments.output}. Leave out --report-only to begin one."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The folder {path.parent} can't be made ({error.strerror}). Name another --output."
+        ) from error
+    write_whole(path, (json.dumps(asked, indent=1) + "\n").encode())
+    return asked
+
+
+def _generate(case: "Case", arguments: argparse.Namespace, settings: dict[str, Any]) -> int:
+    """Run or resume one job; 0, or the exit code of a failure that was told."""
+    from idto3d.generate import generate
+
+    place = f"{case.index + 1} of {arguments.people}"
+    print(f"Head {place}: person {case.index} ({case.person.family})", flush=True)
+    request = Request(
+        photos=tuple(str(photo.absolute()) for photo in case.photos),
+        expressions=(),
+        name=f"person-{case.index:02d}",
+        preset=settings["preset"],
+        device=arguments.device,
+        prior=settings["prior"],
+        overrides=settings["overrides"],
+    )
+    case.job.write_request(request)
+    try:
+        worker.run(case.job, generate, [TerminalReporter(sys.stdout)])
+    except Cancelled:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        raise
+    except worker.InternalError as error:
+        print(f"idto3d: {error} ({case.job.root})", file=sys.stderr)
+        return INTERNAL
+    return 0
+
+
+def _report(
+    output: Path, cases: list["Case"], people: Any, table: list[dict], settings: dict[str, Any]
+) -> int:
+    from idto3d.evaluation import scores
+    from idto3d.evaluation.contact_sheet import write_contact_sheet
+    from idto3d.evaluation.measure import CAPTIONS, measure, sheet_rows
+
+    finished = sum(case.finished for case in cases)
+    if finished < 2:
+        raise UserError(
+            f"{finished} of {len(cases)} heads in {output} are finished; two are needed. "
+            "Leave out --report-only to generate them."
+        )
+    print(f"Measuring {finished} of {len(cases)} heads", flush=True)
+    found, similarity = measure(cases, people, table)
+    figures = scores.to_json(found, similarity, settings)
+    write_whole(output / "likeness.json", figures.encode())
+    write_contact_sheet(output / "likeness.png", CAPTIONS, sheet_rows(cases, found, people))
+    print(scores.table(found))
+    print(f"{output / 'likeness.json'}, {output / 'likeness.png'}")
+    return 0

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The photos of held-out people: always the same, usable, and never those of the comparison."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("anny")
+
+from idto3d.assets import ASSETS  # noqa: E402
+from idto3d.evaluation import held_out  # noqa: E402
+from idto3d.identity import open_encoder, person_from_photos  # noqa: E402
+from idto3d.training.dataset import DatasetSettings, expression_table  # noqa: E402
+from tests.backend.evaluation.toy_people import ToyPeople  # noqa: E402
+
+TABLE = expression_table(ASSETS / "expressions.json")
+
+
+def test_no_seed_of_training() -> None:
+    assert DatasetSettings().seed != held_out.SEED
+
+
+def test_photos_are_the_same_each_time_and_others_for_others() -> None:
+    person = ToyPeople().person(held_out.SEED, 0)
+    first, again = (held_out.casual_photos(person, 0, TABLE, 32) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert len({photo.tobytes() for photo in first}) == held_out.PHOTOS
+    other = held_out.casual_photos(person, 1, TABLE, 32)
+    assert not any((a == b).all() for a, b in zip(first, other, strict=True))
+
+
+def test_photos_are_written_once_and_show_a_usable_face(tmp_path: Path) -> None:
+    person = ToyPeople().person(held_out.SEED, 0)
+    files = held_out.photo_files(tmp_path / "photos", person, 0, TABLE, 256)
+    assert [Image.open(file).size for file in files] == [(256, 256)] * held_out.PHOTOS
+    times = [file.stat().st_mtime_ns for file in files]
+    again = held_out.photo_files(tmp_path / "photos", person, 0, TABLE, 256)
+    assert again == files and [file.stat().st_mtime_ns for file in files] == times
+    found = person_from_photos(files, open_encoder("dlib"))
+    assert len(found.embeddings) >= 4
+    comparison = held_out.comparison_embeddings(person, 0, TABLE)
+    gaps = np.linalg.norm(found.embeddings[:, None] - comparison[None], axis=-1)
+    assert gaps.min() > 0.02  # another picture
+    assert np.median(gaps) < 0.5  # of the same person
+
+
+def test_streams_differ() -> None:
+    draws = {
+        held_out.stream(index, number).integers(1 << 60)
+        for index in range(3)
+        for number in (held_out.PHOTO_STREAM, held_out.COMPARISON_STREAM,
+                       held_out.PORTRAIT_STREAM, held_out.CEILING_STREAM)
+    }  # fmt: skip
+    assert len(draws) == 12

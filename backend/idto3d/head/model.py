@@ -17,7 +17,7 @@ from idto3d.head.deformation_field import DeformationField, DeformationFieldSett
 from idto3d.head.hash_grid import LocatedPoints
 from idto3d.head.marching_tetrahedra import extract_surface
 from idto3d.head.narrow_band import NarrowBand, band_of_cells, build_band, surface_escapes
-from idto3d.head.regularizers import umbrella_laplacian
+from idto3d.head.regularizers import UmbrellaOperator, umbrella_laplacian
 from idto3d.head.signed_distance import TriangleMesh
 from idto3d.render.normals import vertex_normals
 from idto3d.settings import GeometrySettings
@@ -69,6 +69,7 @@ class HeadModel(torch.nn.Module):
         self.template, self.faces, self.expressions = canonical, faces, expressions
         self.normals = vertex_normals(canonical, faces)
         self._mesh = TriangleMesh(canonical, faces)
+        self._umbrella = UmbrellaOperator(faces, len(canonical))
         self.canonical_field = CanonicalField(
             CanonicalFieldSettings(max_displacement=settings.max_displacement),
             settings.lattice_resolution,
@@ -146,8 +147,12 @@ class HeadModel(torch.nn.Module):
         edge = _mean_edge(surface.vertices.detach(), surface.faces)
         # One displacement limit over a centimetre of bend counts as one.
         scale = (1.0 / 36.0 / edge) ** 2
-        roughness = (umbrella_laplacian(change, surface.faces) * scale).square().sum(-1).mean()
-        return roughness / 36.0, change.square().sum(-1).mean()
+        if surface.faces is self.faces:
+            laplacian = self._umbrella(change)
+        else:
+            laplacian = umbrella_laplacian(change, surface.faces)
+        roughness = laplacian.square().sum(-1).mean() * (scale**2 / 36.0)
+        return roughness, change.square().sum(-1).mean()
 
     def _first_band(self) -> _Band:
         if len(self._cells) == 0:

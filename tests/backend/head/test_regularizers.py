@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from idto3d.head.regularizers import (
+    UmbrellaOperator,
     adjacent_faces,
     edge_stretch,
     face_normals,
@@ -31,6 +32,17 @@ def test_umbrella_is_the_mean_of_the_neighbours():
         neighbours = edges[edges[:, 0] == vertex, 1]
         expected = vertices[neighbours].mean(dim=0) - vertices[vertex]
         assert torch.allclose(laplacian[vertex], expected, atol=1e-6)
+
+
+def test_umbrella_operator_agrees_on_an_open_mesh_with_a_loose_vertex():
+    positions, faces = flat_grid(5)
+    values = noise((2, len(positions) + 1, 3)).requires_grad_()
+    upstream = noise(values.shape, seed=1)
+    operator = UmbrellaOperator(faces, len(positions) + 1)
+    found, expected = operator(values), umbrella_laplacian(values, faces)
+    assert torch.allclose(found, expected, atol=1e-6)
+    gradients = [torch.autograd.grad((of * upstream).sum(), values)[0] for of in (found, expected)]
+    assert torch.allclose(*gradients, atol=1e-6)
 
 
 def test_laplacian_ignores_translation_and_vertices_without_faces():

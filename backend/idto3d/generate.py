@@ -46,7 +46,7 @@ from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.prior.timesteps import TimestepPhase, draw_timesteps
 from idto3d.render.cameras import sample_cameras
 from idto3d.render.environment import prefilter
-from idto3d.render.normals import camera_normals_image
+from idto3d.render.normals import camera_normals_image, vertex_normals
 from idto3d.render.procedural import procedural_environments
 from idto3d.settings import Settings, settings_for
 from idto3d.texture.first_colours import FirstColours, first_colours
@@ -82,7 +82,8 @@ class Start:
     person: Person
     guess: FirstGuess
     template: Template  # subdivided once
-    canonical: Tensor  # (V,3) the shaped template, mouth slightly open
+    bare: Tensor  # (V,3) the shaped template, mouth slightly open: what the hints show
+    canonical: Tensor  # (V,3) the same with the volume of the hair that the photos show
     motions: Tensor  # (K,V,3) from canonical to each expression, the neutral one first
     expressions: tuple[str, ...]  # K names
 
@@ -128,14 +129,37 @@ def find_start(run: Run) -> Start:
     guess = _first_guess(run, person)
     template = load_template(ASSETS / "template" / "head.npz").subdivided()
     expressions = chosen_expressions(run.request.expressions, ASSETS / "expressions.json")
+    bare = template.canonical(guess.coefficients)
     run.timings.setdefault("identity", time.monotonic() - began)
     return Start(
         person,
         guess,
         template,
-        template.canonical(guess.coefficients),
+        bare,
+        with_hair(bare, template, guess, person),
         torch.stack([template.from_canonical(expression.arkit) for expression in expressions]),
         tuple(expression.name for expression in expressions),
+    )
+
+
+def with_hair(bare: Tensor, template: Template, guess: FirstGuess, person: Person) -> Tensor:
+    """The canonical head (V,3) under the volume of the hair that the photos show on it."""
+    colours = lay_photos(template, template.neutral(guess.coefficients), guess, person)
+    return bare + torch.from_numpy(colours.hair_offset)[:, None] * vertex_normals(
+        bare, template.faces
+    )
+
+
+def lay_photos(
+    template: Template, neutral: Tensor, guess: FirstGuess, person: Person
+) -> FirstColours:
+    """Paint the neutral head (V,3) with measured colours and lay the photographs on it."""
+    return first_colours(
+        template,
+        neutral,
+        [photo.pixels for photo in person.photos],
+        list(person.landmarks),
+        guess.tone,
     )
 
 
@@ -152,7 +176,7 @@ def _first_guess(run: Run, person: Person) -> FirstGuess:
 def guide_for(run: Run, start: Start, domain: str) -> Guide:
     """The prior for "geometry", "albedo" or "photo", told who the person is."""
     prior = load_prior(run.prior_folder, domain, run.device, torch.float32)
-    hint = start.canonical + start.motions
+    hint = start.bare + start.motions
     return Guide(
         prior,
         torch.from_numpy(start.person.embeddings).to(run.device),
@@ -226,13 +250,7 @@ def first_colours_of(run: Run, start: Start, head: HeadModel) -> FirstColours:
     """Paint with measured colours, and the photographs laid on the head."""
     run.reporter.status("Laying the photos on the head")
     neutral = head.wrapped(torch.zeros(1, dtype=torch.int64)).posed()[0].cpu()
-    return first_colours(
-        start.template,
-        neutral,
-        [photo.pixels for photo in start.person.photos],
-        list(start.person.landmarks),
-        start.guess.tone,
-    )
+    return lay_photos(start.template, neutral, start.guess, start.person)
 
 
 def optimise_texture(

@@ -26,11 +26,11 @@ OUTER_EYES = (36, 45)
 # The hair begins about 4.6 such centimetres above the brows; the face here ends below that.
 FOREHEAD = 3.8 / 8.92
 # What no camera around the front sees is no part of a face: throat, inside of nose and mouth.
-LOOK_FROM = [(yaw, pitch) for yaw in (-70, -35, 0, 35, 70) for pitch in (-25, 0, 25)]
+LOOK_FROM = [(yaw, pitch) for yaw in (-60, 0, 60) for pitch in (-25, 0, 25)]
 LOOK_PIXELS = 512
-ICP_STEPS = 30
-ICP_TOLERANCE = 1e-5  # units and radians: the end of the alignment
-ICP_STRIDE = 4  # every so many points are aligned by, all are measured
+# Of the alignment: steps by every so many points; first a few points, then all of them.
+ICP_PASSES = ((4, 30), (1, 5))
+ICP_TOLERANCE = 1e-5  # units and radians: the end of a pass
 # Of the subject, what lies farther than this (units) around the true face is left alone.
 MARGIN = 0.05
 POINT_SHARE = 0.1  # of the point-to-point term, which keeps flat directions from sliding
@@ -102,13 +102,13 @@ class TrueFace:
     def __init__(
         self, vertices: np.ndarray, faces: np.ndarray, part: np.ndarray, landmarks: np.ndarray
     ) -> None:
-        outer = faces[seen_faces(vertices, faces)]
         self.landmarks = vertices[landmarks].astype(np.float64)
-        self.in_face = face_vertices(vertices, part, landmarks)[outer].all(axis=1)
-        centres, normals, areas = _triangles(vertices, outer)
-        self.normals = normals
+        inside = face_vertices(vertices, part, landmarks)[faces].all(axis=1)
+        self.in_face = inside & seen_faces(vertices, faces)
+        centres, self.normals, areas = _triangles(vertices, faces)
         self.points, self.areas = centres[self.in_face], areas[self.in_face]
-        self.surface = _Surface(vertices, outer)
+        # With what lies inside, so that a subject's nostril is compared with the nostril.
+        self.surface = _Surface(vertices, faces)
 
     def distance(
         self, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray
@@ -118,8 +118,7 @@ class TrueFace:
             vertices[landmarks][INNER_LANDMARKS].astype(np.float64),
             self.landmarks[INNER_LANDMARKS],
         )
-        seen = faces[seen_faces(start.apply(vertices), faces)]
-        subject = self._around(vertices, seen, start)
+        subject = self._around(vertices, faces, start)
         motion = self._align(subject, start)
         pairs = self._pairs(subject, motion)
         gaps = np.linalg.norm(motion.apply(pairs.subject) - pairs.truth, axis=1) * MILLIMETRES
@@ -132,20 +131,24 @@ class TrueFace:
         )
 
     def _around(self, vertices: np.ndarray, faces: np.ndarray, motion: RigidMotion) -> "_Subject":
-        """The subject's triangles that `motion` brings near the true face."""
+        """The subject's part that `motion` brings near the true face; points where it is seen."""
         moved = motion.apply(vertices)
         near = moved > self.points.min(axis=0) - MARGIN
         near &= moved < self.points.max(axis=0) + MARGIN
-        return _Subject(vertices, faces[near.all(axis=1)[faces].all(axis=1)])
+        near_faces = near.all(axis=1)[faces].all(axis=1)
+        centres, _, areas = _triangles(vertices, faces)
+        seen = near_faces & seen_faces(moved, faces)
+        return _Subject(centres[seen], areas[seen], _Surface(vertices, faces[near_faces]))
 
     def _align(self, subject: "_Subject", motion: RigidMotion) -> RigidMotion:
         """Iterated closest points, point to plane (Chen & Medioni 1991), from a first motion."""
-        for _ in range(ICP_STEPS):
-            pairs = self._pairs(subject, motion, ICP_STRIDE)
-            turn, shift = _plane_step(motion.apply(pairs.subject), pairs)
-            motion = RigidMotion(turn @ motion.rotation, turn @ motion.shift + shift)
-            if np.abs(turn - np.eye(3)).max() + np.abs(shift).max() < ICP_TOLERANCE:
-                break
+        for stride, steps in ICP_PASSES:
+            for _ in range(steps):
+                pairs = self._pairs(subject, motion, stride)
+                turn, shift = _plane_step(motion.apply(pairs.subject), pairs)
+                motion = RigidMotion(turn @ motion.rotation, turn @ motion.shift + shift)
+                if np.abs(turn - np.eye(3)).max() + np.abs(shift).max() < ICP_TOLERANCE:
+                    break
         return motion
 
     def _pairs(self, subject: "_Subject", motion: RigidMotion, stride: int = 1) -> "_Pairs":
@@ -177,12 +180,13 @@ class _Pairs:
     weight: np.ndarray  # (N,)
 
 
+@dataclass(frozen=True)
 class _Subject:
-    """A surface (V,3), (F,3) that is measured: its tree, and its triangles as points."""
+    """What is measured, in its own place."""
 
-    def __init__(self, vertices: np.ndarray, faces: np.ndarray) -> None:
-        self.points, _, self.areas = _triangles(vertices, faces)
-        self.surface = _Surface(vertices, faces)
+    points: np.ndarray  # (N,3) on what is seen of it
+    areas: np.ndarray  # (N,) that each point stands for
+    surface: "_Surface"
 
 
 class _Surface:

@@ -19,6 +19,8 @@ from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, SKIN, Look, paint_head, sm
 from idto3d.texture.photo_pose import DISTANCE, FIVE_POINTS, PhotoPose, solve_pose
 
 DEPTH_MAP = 384  # pixels of the map that decides what a photo sees
+# How far the skin's lightness follows the embedding's guess (1) rather than the photos (0).
+TRUST_IN_GUESSED_LEVEL = 0.4
 DEFAULT_HAIR = (0.16, 0.11, 0.08)
 
 
@@ -30,6 +32,7 @@ class FirstColours:
     roughness: np.ndarray  # (V,)
     seen: np.ndarray  # (V,) in [0,1], how well the photos show it
     look: Look
+    hair_offset: np.ndarray  # (V,) units along the normal: the volume of the painted hair
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,9 @@ def first_colours(
     colour, weight = _agree(np.stack(colours), np.stack(weights), painted)
     trusted = weight * _trust(positions, marks, part)
     albedo = painted + (colour - painted) * trusted[:, None]
-    return FirstColours(np.clip(albedo, 0.0, 1.0), paint.roughness, trusted, look)
+    return FirstColours(
+        np.clip(albedo, 0.0, 1.0), paint.roughness, trusted, look, paint.offset.astype(np.float32)
+    )
 
 
 def see(
@@ -180,16 +185,20 @@ def _measure_look(
     if skin is None:
         return Look(skin=tone, hair=DEFAULT_HAIR, iris=(0.3, 0.2, 0.13))
     # The photo knows the hue, the embedding is steadier on how light the skin is.
-    level = guessed.mean() / max(skin.mean(), 1e-3)
-    mixed = np.clip(0.5 * guessed + 0.5 * skin * level**0.7, 0, 1)
+    level = (guessed.mean() / max(float(skin.mean()), 1e-3)) ** TRUST_IN_GUESSED_LEVEL
+    mixed = np.clip(
+        0.3 * guessed * (skin.mean() * level / guessed.mean()) + 0.7 * skin * level, 0, 1
+    )
     look = Look(skin=tuple(mixed), hair=DEFAULT_HAIR, iris=(0.3, 0.2, 0.13))
     if hair is None:
         return look
     contrast = np.abs(np.log((hair + 0.05) / (skin + 0.05))).max()
-    colour = tuple(np.clip(hair * level**0.7, 0.02, 1))
+    colour = tuple(np.clip(hair * level, 0.02, 1))
     if contrast < 0.25:
         return replace(look, hair_amount=0.0, hair_thickness=0.0)
-    return replace(look, hair=colour, hair_amount=1.0 if contrast > 0.5 else 0.6)
+    if contrast < 0.5:
+        return replace(look, hair=colour, hair_amount=0.6, hair_thickness=0.2)
+    return replace(look, hair=colour, hair_amount=1.0)
 
 
 def _median(seen: Sequence[Seen], region: np.ndarray) -> np.ndarray | None:

@@ -22,8 +22,7 @@ from idto3d.generate import generate
 from idto3d.job.protocol import Cancelled, JobFolder
 from tests.backend.tiny_job import TINY, Recorder, make_tiny_job, surface_of, write_materials
 
-
-ASSET_STEPS = 4
+ASSET_STEPS = 4  # simplify and bake, surface, pictures, glTF
 
 
 @pytest.fixture(scope="module")

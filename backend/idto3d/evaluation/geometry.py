@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How far a face is from the true one: rigid alignment, then symmetric point-to-surface distance.
 
-The face is what the 68 landmarks of the true head enclose: skin in front of the ears, above the
-chin, below the hairline, seen from outside. Sizes count: the alignment turns and shifts but never
-scales. Positions are in unit space, results in millimetres.
+The face is what the 68 landmarks of the true head enclose: bare skin in front of the ears, above
+the chin, below the hairline, seen from outside. Sizes count: the alignment turns and shifts but
+never scales. Positions are in unit space, results in millimetres.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,6 @@ from idto3d.render.rasterize import rasterize
 from idto3d.settings import HEAD_METRES
 
 MILLIMETRES = 1000.0 * HEAD_METRES  # of one unit
-SKIN = 0  # code of skin in every family's `part`
 # Landmarks that exist as sharp features: all but the jaw line.
 INNER_LANDMARKS = slice(17, 68)
 JAW_ENDS, CHIN, BROWS = (0, 16), 8, slice(17, 27)
@@ -82,28 +81,31 @@ def seen_faces(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return seen
 
 
-def face_vertices(vertices: np.ndarray, part: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """(V,) bool: skin of a head (V,3) inside the box that its landmarks (68,), indices, span."""
+def face_vertices(vertices: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """(V,) bool: skin (V,) of a head (V,3) inside the box that its landmarks (68,) span.
+
+    skin: bool, without what hair covers; landmarks: vertex indices.
+    """
     marks = vertices[landmarks]
     width = np.linalg.norm(marks[OUTER_EYES[0]] - marks[OUTER_EYES[1]])
     hairline = marks[BROWS, 1].mean() + FOREHEAD * width
     ears = marks[list(JAW_ENDS), 2].mean()
     height, depth = vertices[:, 1], vertices[:, 2]
-    return (part == SKIN) & (height > marks[CHIN, 1]) & (height < hairline) & (depth > ears)
+    return skin & (height > marks[CHIN, 1]) & (height < hairline) & (depth > ears)
 
 
 class TrueFace:
     """The face that others are measured against.
 
-    vertices (V,3) unit space without hair; faces (F,3); part (V,), 0 is skin; landmarks (68,)
-    vertex indices.
+    vertices (V,3) unit space; faces (F,3); skin (V,) bool, without what hair covers: the volume of
+    hair is no property of a face; landmarks (68,) vertex indices.
     """
 
     def __init__(
-        self, vertices: np.ndarray, faces: np.ndarray, part: np.ndarray, landmarks: np.ndarray
+        self, vertices: np.ndarray, faces: np.ndarray, skin: np.ndarray, landmarks: np.ndarray
     ) -> None:
         self.landmarks = vertices[landmarks].astype(np.float64)
-        inside = face_vertices(vertices, part, landmarks)[faces].all(axis=1)
+        inside = face_vertices(vertices, skin, landmarks)[faces].all(axis=1)
         self.in_face = inside & seen_faces(vertices, faces)
         centres, self.normals, areas = _triangles(vertices, faces)
         self.points, self.areas = centres[self.in_face], areas[self.in_face]

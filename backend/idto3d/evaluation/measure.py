@@ -33,9 +33,11 @@ from idto3d.head.template import Template
 from idto3d.identity import open_encoder, person_from_photos
 from idto3d.pictures import Finished
 from idto3d.render.cameras import orbit
+from idto3d.texture.paint import SKIN
 from idto3d.training.people import People
 
 SHEET_SIZE = 256  # pixels of a portrait before it is scaled to its cell
+UNCOVERED = 0.05  # weight of hair below which skin is bare
 CAPTIONS = (
     *(f"photo {number + 1}" for number in range(PHOTOS)),
     "generated",
@@ -95,7 +97,8 @@ def measure(
 def face_distances(case: Case, fine: Template) -> list[FaceDistance]:
     """Of the unshaped template, of stage 0, of the generated neutral head, to the true face."""
     person = case.person
-    truth = TrueFace(person.bare, person.faces, person.part, person.landmarks)
+    skin = (person.part == SKIN) & (person.paint.hair < UNCOVERED)
+    truth = TrueFace(person.bare, person.faces, skin, person.landmarks)
     seen = person_from_photos(case.photos, open_encoder("dlib"))
     guess = load_stage_zero(ASSETS / "template" / "stage_zero.npz").guess(seen.embeddings)
     shapes = [

@@ -20,12 +20,13 @@ from idto3d.render.normals import vertex_normals
 TEMPLATE = load_template(ASSETS / "template" / "head.npz").subdivided()
 MEAN, FACES = TEMPLATE.mean.numpy(), TEMPLATE.faces.numpy()
 PART, LANDMARKS = TEMPLATE.part.numpy(), TEMPLATE.landmarks.numpy()
+SKIN = PARTS.index("skin") == PART
 NORMALS = vertex_normals(TEMPLATE.mean, TEMPLATE.faces).numpy()
 
 
 @pytest.fixture(scope="module")
 def truth() -> TrueFace:
-    return TrueFace(MEAN, FACES, PART, LANDMARKS)
+    return TrueFace(MEAN, FACES, SKIN, LANDMARKS)
 
 
 def turned(points: np.ndarray, degrees: float, shift: float) -> np.ndarray:
@@ -86,9 +87,18 @@ def test_only_the_face_counts(truth: TrueFace) -> None:
     assert truth.distance(other, FACES, LANDMARKS).mean < 0.05
 
 
+def test_hair_over_covered_skin_does_not_count() -> None:
+    fringe = (MEAN[:, 1] > MEAN[LANDMARKS[24], 1] + 0.05) & (MEAN[:, 2] > 0.1)
+    covered = TrueFace(MEAN, FACES, SKIN & ~fringe, LANDMARKS)
+    hairy = (MEAN + NORMALS * fringe[:, None] * 8.0 / MILLIMETRES).astype(np.float32)
+    assert covered.distance(hairy, FACES, LANDMARKS).mean < 0.05
+    bald = TrueFace(MEAN, FACES, SKIN, LANDMARKS)
+    assert bald.distance(hairy, FACES, LANDMARKS).mean > 0.3
+
+
 def test_the_face_is_skin_between_ears_chin_and_hair() -> None:
-    chosen = face_vertices(MEAN, PART, LANDMARKS)
-    assert (PART[chosen] == PARTS.index("skin")).all()
+    chosen = face_vertices(MEAN, SKIN, LANDMARKS)
+    assert SKIN[chosen].all() and not face_vertices(MEAN, ~SKIN, LANDMARKS)[SKIN].any()
     assert chosen[LANDMARKS[30]] and chosen[LANDMARKS[48]] and chosen[LANDMARKS[19]]
     assert not chosen[MEAN[:, 1].argmax()]  # crown
     assert not chosen[np.abs(MEAN[:, 0] * (MEAN[:, 1] > -0.1)).argmax()]  # ear

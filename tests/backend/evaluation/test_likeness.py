@@ -56,7 +56,7 @@ class Generator:
 @pytest.fixture
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(people, "People", ToyPeople)
-    monkeypatch.setattr(held_out, "PHOTO_SIZE", 192)
+    monkeypatch.setattr(held_out, "PHOTO_SIZE", 256)
     prior = make_prior(tmp_path / "prior")
     return [
         *("--output", str(tmp_path / "out"), "--people", "2", "--prior", str(prior)),

@@ -73,7 +73,7 @@ def find_crossings(
     )
     launch(
         silhouette_kernels.find_crossings,
-        (images, len(partners)),
+        facing.shape,
         [array(position, wp.vec3), array(faces), array(facing), array(partners), array(face),
          array(depth)],
         [array(key, wp.uint64)],

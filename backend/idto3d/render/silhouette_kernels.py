@@ -163,26 +163,28 @@ def find_crossings(
     depth: wp.array3d(dtype=float),
     key: wp.array4d(dtype=wp.uint64),
 ):
-    """Per image and half-edge. key (2,B,H,W): axis, then the pair's upper left pixel; 0 = none."""
-    image, half_edge = wp.tid()
-    other = partner[half_edge]
-    index = half_edge / 3
+    """Per image and face. key (2,B,H,W): axis, then the pair's upper left pixel; 0 = none."""
+    image, index = wp.tid()
     own_facing = facing[image, index]
-    # A silhouette separates a front from a back, or borders on nothing. Of two half-edges the
-    # front's does the work.
     if own_facing < 0:
         return
-    if other >= 0 and (own_facing == 0 or facing[image, other / 3] != 0):
-        return
-    corner = half_edge - 3 * index
-    start = position[image, faces[index, (corner + 1) % 3]]
-    end = position[image, faces[index, (corner + 2) % 3]]
-    inner = position[image, faces[index, corner]]
-    mark_crossings(
-        image, 0, half_edge, start[0], start[1], start[2], end[0], end[1], end[2],
-        inner[0], inner[1], face, depth, key,
-    )  # fmt: skip
-    mark_crossings(
-        image, 1, half_edge, start[1], start[0], start[2], end[1], end[0], end[2],
-        inner[1], inner[0], face, depth, key,
-    )  # fmt: skip
+    for corner in range(3):
+        half_edge = 3 * index + corner
+        other = partner[half_edge]
+        # A silhouette separates a front from a back, or borders on nothing. Of two half-edges the
+        # front's does the work.
+        is_silhouette = other < 0
+        if own_facing == 1 and other >= 0:
+            is_silhouette = facing[image, other / 3] == 0
+        if is_silhouette:
+            start = position[image, faces[index, (corner + 1) % 3]]
+            end = position[image, faces[index, (corner + 2) % 3]]
+            inner = position[image, faces[index, corner]]
+            mark_crossings(
+                image, 0, half_edge, start[0], start[1], start[2], end[0], end[1], end[2],
+                inner[0], inner[1], face, depth, key,
+            )  # fmt: skip
+            mark_crossings(
+                image, 1, half_edge, start[1], start[0], start[2], end[1], end[0], end[2],
+                inner[1], inner[0], face, depth, key,
+            )  # fmt: skip

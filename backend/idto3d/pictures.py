@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pictures of the work in progress, and the finished surface that later pictures are made from."""
 
-import os
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from idto3d.asset.files import write_whole
 from idto3d.asset.mesh import PosedMesh
-from idto3d.errors import UserError
+from idto3d.errors import UNREADABLE_NPZ, UserError
 from idto3d.render.cameras import orbit, transform
 from idto3d.render.normals import supersampled_normals
 from idto3d.render.rasterize import interpolate, rasterize
@@ -42,18 +43,17 @@ class Finished:
         return self.canonical + self.displacement
 
     def save(self, path: Path) -> None:
-        """Write an npz in half precision; appears whole or not at all."""
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as stream:
-            np.savez_compressed(
-                stream,
-                expressions=np.array(self.expressions),
-                canonical=self.canonical.astype(np.float32),
-                displacement=self.displacement.astype(np.float16),
-                faces=self.faces.astype(np.int32),
-                materials=self.materials.astype(np.float16),
-            )
-        os.replace(temporary, path)
+        """Write an npz in half precision. Raises UserError when the disk refuses."""
+        stream = io.BytesIO()
+        np.savez_compressed(
+            stream,
+            expressions=np.array(self.expressions),
+            canonical=self.canonical.astype(np.float32),
+            displacement=self.displacement.astype(np.float16),
+            faces=self.faces.astype(np.int32),
+            materials=self.materials.astype(np.float16),
+        )
+        write_whole(path, stream.getvalue())
 
     @staticmethod
     def load(path: Path) -> "Finished":
@@ -67,7 +67,7 @@ class Finished:
                     data["faces"].astype(np.int64),
                     data["materials"].astype(np.float32),
                 )
-        except (OSError, KeyError, ValueError) as error:
+        except UNREADABLE_NPZ as error:
             raise UserError(
                 f"There is no finished head in {path.parent} ({error}). "
                 "Let 'idto3d resume' finish the job first."
@@ -90,6 +90,6 @@ def write_progress(path: Path, poses: Tensor, faces: Tensor, albedo: Tensor | No
         rows.append(colour * fragments.mask + 1 - fragments.mask)
     grid = torch.cat([torch.cat(list(row), dim=1) for row in rows])
     pixels = (grid.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy()
-    temporary = path.with_suffix(".tmp")
-    Image.fromarray(pixels).save(temporary, format="PNG")
-    os.replace(temporary, path)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG")
+    write_whole(path, stream.getvalue())

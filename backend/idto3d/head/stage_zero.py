@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from idto3d.errors import UserError
+from idto3d.errors import UNREADABLE_NPZ, UserError
 
 AGE_WORDS = ("young", "middle aged", "old")
 
@@ -61,7 +61,7 @@ def load_stage_zero(path: Path) -> StageZero:
             return StageZero(
                 *(data[name].astype(np.float64) for name in ("mean", "scale", "weights"))
             )
-    except (OSError, KeyError, ValueError) as error:
+    except UNREADABLE_NPZ as error:
         raise UserError(
             f"The first-shape file {path} can't be read ({error}). "
             "Restore it from the project's repository."

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from idto3d.errors import UserError
+from idto3d.errors import UNREADABLE_NPZ, UserError
 from idto3d.head.subdivide import loop_subdivision
 
 PARTS = ("skin", "tongue", "left eye", "right eye")
@@ -119,7 +119,7 @@ def load_template(path: Path) -> Template:
                 torch.from_numpy(data["landmarks"].astype(np.int64)),
                 torch.from_numpy(data["occlusion"].astype(np.float32)),
             )
-    except (OSError, KeyError, ValueError) as error:
+    except UNREADABLE_NPZ as error:
         raise UserError(
             f"The template head {path} can't be read ({error}). "
             "Restore it from the project's repository or name another with --template."

@@ -102,8 +102,8 @@ def train(folder: Path, output: Path) -> StageZero:
         total = ((centre - targets[test]) ** 2).sum(axis=0)
         gender = (guess[:, size + 3] > 0.5) == (targets[test][:, size + 3] > 0.5)
         print(
-            f"stage 0: {trained.sum()} people, median penalty {np.median(chosen):g}; on {test.sum()} unseen people "
-            f"explained variance: shape {1 - left[:size].sum() / total[:size].sum():.2f}, "
+            f"stage 0: {trained.sum()} people, median penalty {np.median(chosen):g}; "
+            f"on {test.sum()} unseen people explained variance: shape {1 - left[:size].sum() / total[:size].sum():.2f}, "
             f"tone {1 - left[size : size + 3].sum() / total[size : size + 3].sum():.2f}; "
             f"gender right {gender.mean():.2f}"
         )

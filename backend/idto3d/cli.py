@@ -65,7 +65,6 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     resume.add_argument("--quiet", action="store_true", help="print errors only")
     resume.set_defaults(run=_resume)
 
-
     doctor = commands.add_parser("doctor", help="check this machine and say what is missing")
     doctor.add_argument("--json", action="store_true", help="print the report as JSON")
     doctor.set_defaults(run=_doctor)

@@ -103,7 +103,8 @@ def train(folder: Path, output: Path) -> StageZero:
         gender = (guess[:, size + 3] > 0.5) == (targets[test][:, size + 3] > 0.5)
         print(
             f"stage 0: {trained.sum()} people, median penalty {np.median(chosen):g}; "
-            f"on {test.sum()} unseen people explained variance: shape {1 - left[:size].sum() / total[:size].sum():.2f}, "
+            f"on {test.sum()} unseen people explained variance: "
+            f"shape {1 - left[:size].sum() / total[:size].sum():.2f}, "
             f"tone {1 - left[size : size + 3].sum() / total[size : size + 3].sum():.2f}; "
             f"gender right {gender.mean():.2f}"
         )

@@ -13,7 +13,7 @@ from idto3d.render.environment import EnvironmentLight, prefilter, randomize
 from idto3d.render.normals import vertex_normals
 from idto3d.render.procedural import procedural_environments
 from idto3d.render.rasterize import interpolate, rasterize
-from idto3d.render.shade import linear_to_srgb, shade, tone_map
+from idto3d.render.shade import linear_to_srgb, shade
 from idto3d.settings import TextureSettings
 from idto3d.texture.first_colours import FirstColours
 from idto3d.texture.material_field import ALBEDO, MaterialField, MaterialFieldSettings
@@ -83,7 +83,9 @@ class TextureModel(torch.nn.Module):
                 pictures.append(albedo)
                 continue
             light = self._random_light(generator)
-            pictures.append(_lit(pixels[index], cameras.position[index], light))
+            pictures.append(
+                _lit(pixels[index], fragments.mask[index], cameras.position[index], light)
+            )
         image = torch.stack(pictures) * fragments.mask + 1 - fragments.mask
         pooled = functional.avg_pool2d(image.movedim(-1, 1), SUPERSAMPLE)
         return pooled.movedim(1, -1), change
@@ -111,9 +113,15 @@ class TextureModel(torch.nn.Module):
         return randomize(self._lights[index], generator)
 
 
-def _lit(pixels: Tensor, camera: Tensor, light: EnvironmentLight) -> Tensor:
-    """sRGB (H,W,3) of interpolated materials, normals and positions (H,W,11)."""
+def _lit(pixels: Tensor, mask: Tensor, camera: Tensor, light: EnvironmentLight) -> Tensor:
+    """sRGB (H,W,3) of interpolated materials, normals and positions (H,W,11); mask (H,W,1).
+
+    Exposed so that a white head would be white on average: the prior takes what it sees for
+    albedo, so a bright light would darken the skin and a dim one bleach it.
+    """
     normal = functional.normalize(pixels[..., 5:8], dim=-1, eps=1e-8)
     view = functional.normalize(camera - pixels[..., 8:11], dim=-1)
     radiance = shade(pixels[..., :3], pixels[..., 3:4], pixels[..., 4:5], normal, view, light)
-    return linear_to_srgb(tone_map(radiance)).clamp(0, 1)
+    covered = normal[mask[..., 0] > 0].detach()
+    exposure = light.diffuse(covered).mean() if len(covered) else torch.ones(())
+    return linear_to_srgb((radiance / exposure.clamp_min(1e-3)).clamp(0, 1))

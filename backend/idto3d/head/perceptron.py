@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Linear layers: start values from a given generator, and one layer under many modulations."""
+"""Small perceptrons: start values from a given generator, many modulations at once."""
 
 import torch
 
@@ -20,17 +20,32 @@ def zero_linear(inputs: int, outputs: int) -> torch.nn.Linear:
     return layer
 
 
-def modulated_linear(
-    layer: torch.nn.Linear, values: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor
-) -> torch.Tensor:
-    """(1 + scale) * layer(values) + shift: FiLM (Perez et al. 2018) of one layer, k times over.
+def modulated(
+    layer: torch.nn.Linear, scale: torch.Tensor, shift: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(1 + scale) * layer(x) + shift as weights (k,out,in) and biases (k,out) of k layers.
 
-    values (k,N,in) or, shared, (N,in); scale and shift (k,out). Returns (k,N,out). The modulation
-    goes into the k small weight matrices: the points pass memory once, not three times.
+    FiLM (Perez et al. 2018) by scale and shift (k,out). Folded into the small matrices it costs the
+    points nothing.
     """
-    weight = (1 + scale)[:, :, None] * layer.weight
-    bias = (1 + scale) * layer.bias + shift
-    rows = values.expand(len(scale), *values.shape[-2:])
+    return (1 + scale)[:, :, None] * layer.weight, (1 + scale) * layer.bias + shift
+
+
+def perceptron(values: torch.Tensor, *layers: torch.Tensor) -> torch.Tensor:
+    """ReLU between layers, none behind the last: values (N,in) -> (N,out) or (k,N,out).
+
+    layers: weight and bias in turn, (out,in) and (out,), or (k,out,in) and (k,out) for k
+    perceptrons side by side; a layer without k is shared by them.
+    """
+    for weight, bias in zip(layers[:-2:2], layers[1:-2:2], strict=True):
+        values = _layer(values, weight, bias).relu_()
+    return _layer(values, *layers[-2:])
+
+
+def _layer(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    if weight.dim() == 2:
+        return torch.nn.functional.linear(values, weight, bias)
+    rows = values.expand(len(weight), *values.shape[-2:])
     return torch.baddbmm(bias[:, None], rows, weight.transpose(1, 2))
 
 

@@ -14,7 +14,14 @@ import torch
 
 from idto3d.head.encoding import make_hash_grid
 from idto3d.head.hash_grid import HashGridSettings, LocatedPoints
-from idto3d.head.perceptron import linear, modulated_linear, set_transformer, zero_linear
+from idto3d.head.perceptron import (
+    linear,
+    modulated,
+    perceptron,
+    set_transformer,
+    zero_linear,
+)
+from idto3d.head.pieces import in_pieces
 
 # Columns of a material, the same everywhere: sRGB albedo, roughness, metallic.
 ALBEDO, ROUGHNESS, METALLIC = slice(0, 3), 3, 4
@@ -101,9 +108,13 @@ class MaterialField(torch.nn.Module):
             tokens = tokens[expressions]
         scale_1, shift_1, scale_2, shift_2 = self.modulate(tokens).chunk(4, dim=-1)
         features = torch.cat([self.grid(located), 2 * located.points], dim=-1)
-        hidden = torch.relu(modulated_linear(self.first, features, scale_1, shift_1))
-        hidden = torch.relu(modulated_linear(self.second, hidden, scale_2, shift_2))
-        return self.last(hidden)
+        layers = (
+            *modulated(self.first, scale_1, shift_1),
+            *modulated(self.second, scale_2, shift_2),
+            self.last.weight,
+            self.last.bias,
+        )
+        return in_pieces(perceptron, features, layers)
 
     def forward(
         self,

@@ -1,25 +1,35 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One layer under many modulations against the plain formula: values and gradients."""
+"""Many modulations at once against the plain formula: values and gradients."""
 
-import pytest
 import torch
 
-from idto3d.head.perceptron import linear, modulated_linear
+from idto3d.head.perceptron import linear, modulated, perceptron
 
 
-@pytest.mark.parametrize("shape", [(50, 7), (3, 50, 7)], ids=["shared", "own"])
-def test_modulated_layer_agrees_with_the_plain_formula(shape):
+def test_modulated_perceptrons_agree_with_the_plain_formula():
     generator = torch.Generator().manual_seed(0)
-    layer = linear(7, 5, generator)
+    layers = [linear(7, 5, generator), linear(5, 6, generator), linear(6, 3, generator)]
     with torch.no_grad():
-        layer.bias.normal_(generator=generator)
-    values = torch.randn(shape, generator=generator, requires_grad=True)
-    scale, shift = torch.randn(2, 3, 5, generator=generator).requires_grad_()
-    upstream = torch.randn(3, 50, 5, generator=generator)
-    inputs = [values, scale, shift, layer.weight, layer.bias]
-    plain = (1 + scale[:, None]) * layer(values) + shift[:, None]
-    folded = modulated_linear(layer, values, scale, shift)
+        for layer in layers:
+            layer.bias.normal_(generator=generator)
+    first, second, last = layers
+    values = torch.randn(50, 7, generator=generator, requires_grad=True)
+    scale_1, shift_1 = torch.randn(2, 4, 5, generator=generator).requires_grad_().unbind()
+    scale_2, shift_2 = torch.randn(2, 4, 6, generator=generator).requires_grad_().unbind()
+    upstream = torch.randn(4, 50, 3, generator=generator)
+
+    hidden = torch.relu((1 + scale_1[:, None]) * first(values) + shift_1[:, None])
+    hidden = torch.relu((1 + scale_2[:, None]) * second(hidden) + shift_2[:, None])
+    plain = last(hidden)
+    folded = perceptron(
+        values,
+        *modulated(first, scale_1, shift_1),
+        *modulated(second, scale_2, shift_2),
+        last.weight,
+        last.bias,
+    )
     assert torch.allclose(folded, plain, atol=1e-5)
+    inputs = [values, scale_1, shift_1, scale_2, shift_2, first.weight, first.bias, second.weight]
     expected = torch.autograd.grad((plain * upstream).sum(), inputs)
     found = torch.autograd.grad((folded * upstream).sum(), inputs)
     for one, other in zip(found, expected, strict=True):

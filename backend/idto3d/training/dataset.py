@@ -201,7 +201,8 @@ def _stacked(
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp.npz")
+    # Not *.npz: training and other builders list the folder meanwhile.
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
     os.replace(temporary, path)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from idto3d.assets import ASSETS
 from idto3d.head.template import load_template
 from idto3d.identity.dlib_encoder import chip_from_landmarks, embed_chips
 from idto3d.prior.captions import view_words
@@ -212,8 +213,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `idto3d dataset`."""
     parser.add_argument("--output", type=Path, required=True, help="folder of the shards")
     parser.add_argument("--ict", type=Path, help="folder with ICT-FaceKit's ict.npz (optional)")
-    parser.add_argument("--template", type=Path, default=Path("assets/template/head.npz"))
-    parser.add_argument("--vocabulary", type=Path, default=Path("assets/expressions.json"))
+    parser.add_argument("--template", type=Path, default=ASSETS / "template" / "head.npz")
+    parser.add_argument("--vocabulary", type=Path, default=ASSETS / "expressions.json")
     parser.add_argument("--first", type=int, default=0, help="number of the first person")
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--views", type=int, default=DatasetSettings.views)

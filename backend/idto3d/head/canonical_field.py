@@ -13,7 +13,6 @@ import torch
 from idto3d.head.encoding import make_hash_grid
 from idto3d.head.hash_grid import HashGridSettings, LocatedPoints
 from idto3d.head.perceptron import linear, perceptron, zero_linear
-from idto3d.head.pieces import in_pieces
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class CanonicalField(torch.nn.Module):
         located = points if isinstance(points, LocatedPoints) else self.locate(points)
         # The plain position lets the perceptron express smooth global change at once.
         features = torch.cat([self.grid(located), 2 * located.points], dim=-1)
-        raw = in_pieces(perceptron, features, tuple(self.perceptron.parameters()))
+        raw = perceptron(features, *self.perceptron.parameters())
         residual = self.settings.max_displacement * torch.tanh(raw[:, 0])
         vector = raw[:, 1:]
         shrink = torch.rsqrt(1 + vector.square().sum(dim=-1, keepdim=True))

@@ -21,7 +21,6 @@ from idto3d.head.perceptron import (
     set_transformer,
     zero_linear,
 )
-from idto3d.head.pieces import in_pieces
 
 
 @dataclass(frozen=True)
@@ -96,4 +95,4 @@ class DeformationField(torch.nn.Module):
             self.last.weight,
             self.last.bias,
         )
-        return self.settings.scale * in_pieces(perceptron, features, layers)
+        return self.settings.scale * perceptron(features, *layers)

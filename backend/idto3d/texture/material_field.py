@@ -21,7 +21,6 @@ from idto3d.head.perceptron import (
     set_transformer,
     zero_linear,
 )
-from idto3d.head.pieces import in_pieces
 
 # Columns of a material, the same everywhere: sRGB albedo, roughness, metallic.
 ALBEDO, ROUGHNESS, METALLIC = slice(0, 3), 3, 4
@@ -114,7 +113,7 @@ class MaterialField(torch.nn.Module):
             self.last.weight,
             self.last.bias,
         )
-        return in_pieces(perceptron, features, layers)
+        return perceptron(features, *layers)
 
     def forward(
         self,

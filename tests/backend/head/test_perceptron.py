@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many modulations at once against the plain formula: values and gradients."""
+"""Many modulations at once and many points against plain formulas: values and gradients."""
 
 import torch
 
-from idto3d.head.perceptron import linear, modulated, perceptron
+from idto3d.head.perceptron import PIECE, linear, modulated, perceptron
 
 
 def test_modulated_perceptrons_agree_with_the_plain_formula():
@@ -34,3 +34,16 @@ def test_modulated_perceptrons_agree_with_the_plain_formula():
     found = torch.autograd.grad((folded * upstream).sum(), inputs)
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_more_points_than_a_piece_agree_with_torch_layers():
+    generator = torch.Generator().manual_seed(0)
+    layers = torch.nn.Sequential(linear(3, 8, generator), torch.nn.ReLU(), linear(8, 2, generator))
+    points = torch.randn(2 * PIECE + 17, 3, generator=generator, requires_grad=True)
+    upstream = torch.randn(len(points), 2, generator=generator)
+    inputs = [points, *layers.parameters()]
+    found, expected = perceptron(points, *layers.parameters()), layers(points)
+    assert torch.allclose(found, expected, atol=1e-5)
+    gradients = [torch.autograd.grad((of * upstream).sum(), inputs) for of in (found, expected)]
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-2)

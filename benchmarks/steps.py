@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from idto3d.assets import ASSETS, expression_names
-from idto3d.generate import _grid_and_dense
 from idto3d.guidance import Guide, chosen_expressions, draw_expressions
 from idto3d.head.model import HeadModel
 from idto3d.head.template import load_template
@@ -81,8 +80,9 @@ class GeometryStep:
         self.settings, self.guide, self.wrapped = settings, guide, wrapped
         self.subject = subject
         self.head = subject.head(settings)
-        groups = _grid_and_dense(self.head, settings.learning_rate)
-        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-10)
+        self.optimizer = torch.optim.Adam(
+            self.head.parameters(), settings.learning_rate, betas=(0.9, 0.99), eps=1e-10
+        )
         self.generator = torch.Generator().manual_seed(4)
 
     def __call__(self) -> None:

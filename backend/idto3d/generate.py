@@ -30,14 +30,13 @@ from idto3d.asset.mesh import PosedMesh
 from idto3d.asset.pictures import write_overview, write_turntable
 from idto3d.asset.preview import write_preview
 from idto3d.asset.provenance import Ingredient, describe, write_provenance
-from idto3d.assets import ASSETS, PRIOR
+from idto3d.assets import ASSETS
 from idto3d.guidance import Guide, chosen_expressions, draw_expressions, tone_words
 from idto3d.head.model import HeadModel
 from idto3d.head.stage_zero import FirstGuess, load_stage_zero
 from idto3d.head.template import Template, load_template
 from idto3d.identity import Person, open_encoder, person_from_photos, report
-from idto3d.job.checkpoints import Checkpoints
-from idto3d.job.protocol import Cancelled, JobFolder, Request
+from idto3d.job.protocol import JobFolder, Request
 from idto3d.job.reporter import Reporter
 from idto3d.pictures import Finished, write_progress
 from idto3d.prior.load import load_prior
@@ -48,31 +47,12 @@ from idto3d.render.cameras import sample_cameras
 from idto3d.render.environment import prefilter
 from idto3d.render.normals import camera_normals_image, vertex_normals
 from idto3d.render.procedural import procedural_environments
-from idto3d.settings import Settings, settings_for
+from idto3d.run import Loop, Run, open_run, restore
 from idto3d.texture.first_colours import FirstColours, first_colours
 from idto3d.texture.model import TextureModel
 
 # Lights of the overview among the procedural maps.
 LIGHTS = (("studio", 4), ("sunset", 2), ("overcast", 1))
-PICTURE_SECONDS = 20.0  # between two pictures of the work in progress
-
-
-@dataclass
-class Run:
-    """What the steps share: where the run writes, and how it remembers."""
-
-    request: Request
-    settings: Settings
-    folder: JobFolder
-    reporter: Reporter
-    device: torch.device
-    checkpoints: Checkpoints
-    saved: dict[str, Any]  # the checkpoint that the run started from, {} for a fresh one
-    timings: dict[str, float]
-
-    @property
-    def prior_folder(self) -> Path:
-        return Path(self.request.prior) if self.request.prior else PRIOR
 
 
 @dataclass(frozen=True)
@@ -93,15 +73,7 @@ def generate(request: Request, folder: JobFolder, reporter: Reporter) -> None:
 
     Raises UserError for input that can't be used, Cancelled when asked to stop.
     """
-    settings = settings_for(request.preset, request.overrides)
-    device = torch.device(_device(request.device))
-    if device.type == "cpu":
-        torch.set_num_threads(min(torch.get_num_threads(), 8))
-    checkpoints = Checkpoints(folder.checkpoint)
-    saved = checkpoints.load() or {}
-    timings = dict(saved.get("timings", {}))
-    run = Run(request, settings, folder, reporter, device, checkpoints, saved, timings)
-
+    run = open_run(request, folder, reporter)
     start = find_start(run)
     head = optimise_geometry(run, start)
     colours = first_colours_of(run, start, head)
@@ -208,7 +180,7 @@ def optimise_geometry(run: Run, start: Start) -> HeadModel:
     optimizer = torch.optim.Adam(
         _grid_and_dense(head, settings.learning_rate), betas=(0.9, 0.99), eps=1e-10
     )
-    first = _restore(run, "geometry", {"head": head, "optimizer": optimizer}, generator)
+    first = restore(run, "geometry", {"head": head, "optimizer": optimizer}, generator)
     guide = guide_for(run, start, "geometry")
     distillation = DistillationSettings(settings.guidance_scale, settings.weighting)
     phases = (
@@ -268,7 +240,7 @@ def optimise_texture(
         texture.load_state_dict(run.saved["texture"])
         return texture
     optimizer = torch.optim.Adam(texture.parameter_groups(), betas=(0.9, 0.99), eps=1e-10)
-    first = _restore(run, "texture", {"texture": texture, "optimizer": optimizer}, generator)
+    first = restore(run, "texture", {"texture": texture, "optimizer": optimizer}, generator)
     guide = guide_for(run, start, "albedo")
     refine_from = settings.iterations - settings.refine_iterations
     distillation = DistillationSettings(settings.guidance_scale, settings.weighting)
@@ -374,7 +346,7 @@ def describe_run(run: Run, start: Start) -> dict[str, Any]:
         ),
     ]
     return describe(
-        [photo.path for photo in start.person.photos],
+        [(photo.name, photo.sha256) for photo in start.person.photos],
         ingredients,
         {"preset": run.request.preset, **dataclasses.asdict(run.settings)},
         run.request.seed,
@@ -383,63 +355,7 @@ def describe_run(run: Run, start: Start) -> dict[str, Any]:
     )
 
 
-# --- shared by the loops ------------------------------------------------------------------------
-
-
-class Loop:
-    """Counts steps, reports them, says when a picture or a checkpoint is due, obeys Cancel."""
-
-    def __init__(self, run: Run, stage: str, total: int, first: int) -> None:
-        self.run, self.stage, self.total, self.first = run, stage, total, first
-        self._picture = time.monotonic()
-
-    def __iter__(self):
-        self.run.reporter.stage(self.stage, self.total)
-        before = self.run.timings.get(self.stage, 0.0)
-        began = time.monotonic()
-        for step in range(self.first, self.total):
-            yield step
-            self.run.timings[self.stage] = before + time.monotonic() - began
-
-    def report(self, step: int, **metrics: Tensor) -> None:
-        self.run.reporter.step(
-            step + 1, **{name: float(value.detach()) for name, value in metrics.items()}
-        )
-
-    def picture_due(self) -> bool:
-        due = time.monotonic() - self._picture > PICTURE_SECONDS
-        if due:
-            self._picture = time.monotonic()
-        return due
-
-    def checkpoint_if_due(
-        self, step: int, modules: dict[str, Any], generator: torch.Generator, **more: Any
-    ) -> None:
-        """Save when it is time, or when the person asked to stop; raises Cancelled then."""
-        stop = self.run.reporter.should_stop()
-        if stop or self.run.checkpoints.due():
-            self.run.checkpoints.save(
-                {
-                    "stage": self.stage,
-                    "step": step + 1,
-                    "generator": generator.get_state(),
-                    "timings": self.run.timings,
-                    **{name: module.state_dict() for name, module in modules.items()},
-                    **more,
-                }
-            )
-        if stop:
-            raise Cancelled
-
-
-def _restore(run: Run, stage: str, modules: dict[str, Any], generator: torch.Generator) -> int:
-    """Load this stage's part of the checkpoint; returns the first step that is still to do."""
-    if run.saved.get("stage") != stage:
-        return 0
-    for name, module in modules.items():
-        module.load_state_dict(run.saved[name])
-    generator.set_state(run.saved["generator"])
-    return int(run.saved["step"])
+# --- small parts --------------------------------------------------------------------------------
 
 
 def _grid_and_dense(head: HeadModel, learning_rate: float) -> list[dict[str, Any]]:
@@ -468,9 +384,3 @@ def show_progress(run: Run, start: Start, head: HeadModel, texture: TextureModel
     run.reporter.preview(mesh)
     for old in sorted(run.folder.preview.glob("preview-*.glb"))[:-2]:
         old.unlink()
-
-
-def _device(asked: str) -> str:
-    if asked != "auto":
-        return asked
-    return "cuda" if torch.cuda.is_available() else "cpu"

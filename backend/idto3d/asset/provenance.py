@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where an asset came from and what it may be used for: provenance.json."""
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -28,14 +27,8 @@ class Ingredient:
     source: str = ""  # where it is from, an address or a citation
 
 
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def describe(
-    photos: Sequence[Path],
+    photos: Sequence[tuple[str, str]],
     ingredients: Sequence[Ingredient],
     settings: Mapping[str, Any],
     seed: int,
@@ -44,7 +37,7 @@ def describe(
 ) -> dict[str, Any]:
     """The provenance as a JSON-ready dictionary.
 
-    photos: the files that were used; only their names and sums are kept, never their folders.
+    photos: the name, never the folder, and the SHA-256 of each file that was used.
     settings: JSON-ready. timings: seconds for each stage. created: ISO 8601 time.
     """
     return {
@@ -53,7 +46,7 @@ def describe(
         "generator": f"ID-to-3D for Blender {__version__}",
         "commercial_use": commercial_use(ingredients),
         "ingredients": [vars(ingredient) for ingredient in ingredients],
-        "photos": [{"name": path.name, "sha256": file_sha256(path)} for path in photos],
+        "photos": [{"name": name, "sha256": sha256} for name, sha256 in photos],
         "seed": seed,
         "settings": dict(settings),
         "timings_seconds": {stage: round(value, 3) for stage, value in timings.items()},

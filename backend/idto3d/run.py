@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run of the algorithm: what its steps share, and a loop that can stop and go on."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from idto3d.assets import PRIOR
+from idto3d.job.checkpoints import Checkpoints
+from idto3d.job.protocol import Cancelled, JobFolder, Request
+from idto3d.job.reporter import Reporter
+from idto3d.settings import Settings, settings_for
+
+PICTURE_SECONDS = 20.0  # between two pictures of the work in progress
+
+
+@dataclass
+class Run:
+    """What the steps share: where the run writes, and how it remembers."""
+
+    request: Request
+    settings: Settings
+    folder: JobFolder
+    reporter: Reporter
+    device: torch.device
+    checkpoints: Checkpoints
+    saved: dict[str, Any]  # the checkpoint that the run started from, {} for a fresh one
+    timings: dict[str, float]
+
+    @property
+    def prior_folder(self) -> Path:
+        return Path(self.request.prior) if self.request.prior else PRIOR
+
+
+def open_run(request: Request, folder: JobFolder, reporter: Reporter) -> Run:
+    """Settings, device and newest checkpoint of a job. Raises UserError for a bad setting."""
+    settings = settings_for(request.preset, request.overrides)
+    device = torch.device(_device(request.device))
+    if device.type == "cpu":
+        torch.set_num_threads(min(torch.get_num_threads(), 8))
+    checkpoints = Checkpoints(folder.checkpoint)
+    saved = checkpoints.load() or {}
+    timings = dict(saved.get("timings", {}))
+    return Run(request, settings, folder, reporter, device, checkpoints, saved, timings)
+
+
+class Loop:
+    """Counts steps, reports them, says when a picture or a checkpoint is due, obeys Cancel."""
+
+    def __init__(self, run: Run, stage: str, total: int, first: int) -> None:
+        self.run, self.stage, self.total, self.first = run, stage, total, first
+        self._picture = time.monotonic()
+
+    def __iter__(self) -> Iterator[int]:
+        self.run.reporter.stage(self.stage, self.total)
+        before = self.run.timings.get(self.stage, 0.0)
+        began = time.monotonic()
+        for step in range(self.first, self.total):
+            yield step
+            self.run.timings[self.stage] = before + time.monotonic() - began
+
+    def report(self, step: int, **metrics: Tensor) -> None:
+        self.run.reporter.step(
+            step + 1, **{name: float(value.detach()) for name, value in metrics.items()}
+        )
+
+    def picture_due(self) -> bool:
+        due = time.monotonic() - self._picture > PICTURE_SECONDS
+        if due:
+            self._picture = time.monotonic()
+        return due
+
+    def checkpoint_if_due(
+        self, step: int, modules: dict[str, Any], generator: torch.Generator, **more: Any
+    ) -> None:
+        """Save when it is time, or when the person asked to stop; raises Cancelled then."""
+        stop = self.run.reporter.should_stop()
+        if stop or self.run.checkpoints.due():
+            self.run.checkpoints.save(
+                {
+                    "stage": self.stage,
+                    "step": step + 1,
+                    "generator": generator.get_state(),
+                    "timings": self.run.timings,
+                    **{name: module.state_dict() for name, module in modules.items()},
+                    **more,
+                }
+            )
+        if stop:
+            raise Cancelled
+
+
+def restore(run: Run, stage: str, modules: dict[str, Any], generator: torch.Generator) -> int:
+    """Load this stage's part of the checkpoint; returns the first step that is still to do."""
+    if run.saved.get("stage") != stage:
+        return 0
+    for name, module in modules.items():
+        module.load_state_dict(run.saved[name])
+    generator.set_state(run.saved["generator"])
+    return int(run.saved["step"])
+
+
+def _device(asked: str) -> str:
+    if asked != "auto":
+        return asked
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -317,7 +317,8 @@ def write_head(run: Run, start: Start, head: HeadModel, texture: TextureModel) -
     )
     run.reporter.step(2)
     run.reporter.status("Rendering the overview and the turntable")
-    lights = [(name, prefilter(procedural_environments()[index])) for name, index in LIGHTS]
+    maps = procedural_environments(1 + max(index for _, index in LIGHTS))
+    lights = [(name, prefilter(maps[index])) for name, index in LIGHTS]
     photos = [Image.fromarray(photo.pixels) for photo in start.person.photos]
     write_overview(run.folder.result / "overview.png", model, photos, lights)
     write_turntable(run.folder.result / "turntable.webp", model, lights[0][1])

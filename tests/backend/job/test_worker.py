@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,16 @@ def test_ctrl_c_stops_cleanly_and_resumes_to_the_same(tmp_path: Path, truth: str
     assert folder.head.read_text() == truth
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own answer to Ctrl-C: a shell starts background jobs deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @posix
+@pytest.mark.usefixtures("interruptible")
 def test_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     folder = toy.make_job(tmp_path / "job")
 

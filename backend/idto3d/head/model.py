@@ -45,7 +45,7 @@ class _Band:
     band: NarrowBand
     located: LocatedPoints
     template_distance: Tensor  # (N,) signed distance of the shaped template
-    template_displacement: Tensor  # (N, K*3) of the nearest template point
+    template_displacement: Tensor  # (N,K,3) of the nearest template point
 
 
 class HeadModel(torch.nn.Module):
@@ -115,8 +115,8 @@ class HeadModel(torch.nn.Module):
         surface = extract_surface(
             lattice.vertices + offset, distance, lattice.tetrahedra, lattice.edges
         )
-        moved = surface.interpolate(state.template_displacement)
-        template_motion = moved.view(len(moved), -1, 3).movedim(1, 0)[chosen]
+        moved = surface.interpolate(state.template_displacement[:, chosen].flatten(1))
+        template_motion = moved.view(len(moved), -1, 3).movedim(1, 0)
         learned = self.deformation_field(surface.vertices.detach(), chosen)
         # The level set's motion stands for the vertices' own, which have no fixed start.
         shape = surface.interpolate(residual)[None, :, None].expand(-1, -1, 3) / 3**0.5
@@ -174,7 +174,7 @@ class HeadModel(torch.nn.Module):
             band,
             self.canonical_field.locate(points),
             self._mesh.signed_distance(points),
-            moved.movedim(0, 1).flatten(1).contiguous(),
+            moved.movedim(0, 1).contiguous(),
         )
 
 

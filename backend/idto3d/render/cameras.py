@@ -11,10 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Where close-ups aim: the middle of the face in the unit cube.
-FACE_CENTRE = (0.0, -0.02, 0.12)
-# Width of the window a close-up shows at the face centre, in units.
-CLOSE_UP_WIDTH = 0.30
+# Where close-ups aim: the middle of the face in the unit cube, between the eyes and the lips.
+FACE_CENTRE = (0.0, -0.06, 0.12)
+# Width of the window a close-up shows at the face centre, in units: from the brows to the lips.
+CLOSE_UP_WIDTH = 0.38
+# Where the other views aim and what they show: the head with its hair, and some of the neck.
+HEAD_CENTRE = (0.0, 0.07, 0.0)
+HEAD_WIDTH = 0.82
 
 
 @dataclass(frozen=True)
@@ -117,8 +120,8 @@ def sample_cameras(
     """`count` random views for score distillation and training renders, on the CPU.
 
     Whole head: yaw over the full turn with half the mass within 60 degrees of the front, pitch
-    normal(0, 10) cut at 30 degrees, small jitter of distance and target. Close-up: yaw within 70
-    degrees, a window about CLOSE_UP_WIDTH wide around the face centre.
+    normal(0, 10) cut at 30 degrees, a window about HEAD_WIDTH wide. Close-up: yaw within 70
+    degrees, a window about CLOSE_UP_WIDTH wide. Both with a small jitter of distance and target.
     """
 
     def uniform(low: float, high: float) -> Tensor:
@@ -132,12 +135,13 @@ def sample_cameras(
     pitch = (10 * torch.randn(count, generator=generator)).clamp(-30, 30)
     jitter = torch.stack([uniform(-1, 1) for _ in range(3)], -1)
     target = torch.where(
-        close_up[:, None], torch.tensor(FACE_CENTRE) + 0.02 * jitter, 0.03 * jitter
+        close_up[:, None],
+        torch.tensor(FACE_CENTRE) + 0.02 * jitter,
+        torch.tensor(HEAD_CENTRE) + 0.03 * jitter,
     )
     distance = 2.6 * uniform(0.95, 1.08)
-    width = CLOSE_UP_WIDTH * uniform(0.9, 1.1)
-    close_angle = torch.rad2deg(2 * torch.atan(width / 2 / distance))
-    angle = torch.where(close_up, close_angle, torch.full_like(close_angle, 25.0))
+    width = torch.where(close_up, CLOSE_UP_WIDTH, HEAD_WIDTH) * uniform(0.9, 1.1)
+    angle = torch.rad2deg(2 * torch.atan(width / 2 / distance))
     cameras = orbit(yaw, pitch, distance, target, angle)
     return Cameras(cameras.view, cameras.projection, cameras.yaw, cameras.pitch, close_up)
 

@@ -126,7 +126,11 @@ def build(
     output: Path, people: People, first: int, count: int, settings: DatasetSettings,
     expressions: Path,
 ) -> None:  # fmt: skip
-    """Render people first..first+count into shards of PEOPLE_PER_SHARD; finished ones are kept."""
+    """Render people first..first+count into shards of PEOPLE_PER_SHARD; finished ones are kept.
+
+    Where a shard's people are embedded already, its pictures alone are rendered: delete shards to
+    render them anew after a change of cameras or paint.
+    """
     table = expression_table(expressions)
     output.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
@@ -134,6 +138,7 @@ def build(
         shard = output / f"shard-{begin:05d}.npz"
         if shard.exists():
             continue
+        embedded = output / f"people-{begin:05d}.npz"
         samples: list[dict[str, np.ndarray]] = []
         identities: list[dict[str, np.ndarray]] = []
         for index in range(begin, min(begin + PEOPLE_PER_SHARD, first + count)):
@@ -142,6 +147,8 @@ def build(
             rows = render_person(person, people, settings, random, table)
             rows["person"] = np.full(settings.views, index, dtype=np.int32)
             samples.append(rows)
+            if embedded.exists():
+                continue
             embedding = identity_embeddings(
                 person, settings.embeddings, settings.embedding_size, random, table
             )
@@ -155,7 +162,8 @@ def build(
                     "tone": tone.astype(np.float32),
                 }
             )
-        _save(output / f"people-{begin:05d}.npz", _stacked(identities, np.stack))
+        if identities:
+            _save(embedded, _stacked(identities, np.stack))
         _save(shard, _stacked(samples, np.concatenate))
         merge(output, settings, table)
         done = min(begin + PEOPLE_PER_SHARD, first + count) - first

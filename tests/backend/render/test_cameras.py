@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from idto3d.render.cameras import FACE_CENTRE, orbit, sample_cameras, transform
+from idto3d.render.cameras import CLOSE_UP_WIDTH, FACE_CENTRE, orbit, sample_cameras, transform
 
 
 def normalised(points: list[list[float]], cameras) -> torch.Tensor:
@@ -76,15 +76,15 @@ def test_sampled_views_follow_the_stated_distribution():
     assert cameras.pitch.abs().max() <= 30 and 8.5 < cameras.pitch.std() < 10.5
 
 
-def test_close_ups_aim_at_the_face_and_the_rest_holds_the_whole_cube_height():
+def test_close_ups_aim_at_the_face_and_the_rest_at_the_head():
     cameras = sample_cameras(300, torch.Generator().manual_seed(4))
     face = normalised([list(FACE_CENTRE)], cameras[cameras.close_up])[:, 0, :2]
     assert face.abs().max() < 0.35
     clip = transform(torch.tensor([FACE_CENTRE]), cameras[cameras.close_up])[:, 0]
     scale = cameras.projection[cameras.close_up][:, 0, 0]
-    assert ((2 * clip[:, 3] / scale - 0.30).abs() < 0.05).all()
-    poles = normalised([[0, 0.48, 0], [0, -0.48, 0]], cameras[~cameras.close_up])
-    assert poles[..., 1].abs().max() < 1.0
+    assert ((2 * clip[:, 3] / scale - CLOSE_UP_WIDTH).abs() < 0.06).all()
+    crown_and_lips = [[0, 0.38, 0], [0, -0.22, 0.2]]
+    assert normalised(crown_and_lips, cameras[~cameras.close_up])[..., 1].abs().max() < 1.0
 
 
 def test_same_seed_same_views_and_indexing_keeps_the_batch():

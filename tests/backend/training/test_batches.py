@@ -32,7 +32,7 @@ def sampler(tmp_path: Path) -> Sampler:
         [*words, *EXPRESSION_TEXTS, "a photo of", "a normal map of", "an albedo map of", ","], 24
     )
     kinds = {"photo": 0.5, "normal": 0.25, "albedo": 0.25}
-    return Sampler(store, tokenizer, EXPRESSION_TEXTS, 5, kinds, DiffusionSettings(), 0.5)
+    return Sampler(store, tokenizer, EXPRESSION_TEXTS, 5, kinds, DiffusionSettings(), 0.5, True)
 
 
 def _words(sampler: Sampler, batch: Batch) -> list[str]:
@@ -54,6 +54,18 @@ def test_caption_names_the_picture_it_goes_with(sampler: Sampler) -> None:
     assert counted["photo"] > counted["normal"] > 4
     assert counted["albedo"] > 4
     assert torch.equal(batch.hint, latents["hint"][rows].float())
+
+
+def test_normals_start_from_the_hint_where_there_is_one(sampler: Sampler) -> None:
+    rows = np.resize(sampler.rows(held_out=False), 60)
+    batch = sampler.draw(rows, torch.Generator().manual_seed(0))
+    for hint, origin, words in zip(batch.hint, batch.origin, _words(sampler, batch), strict=True):
+        if words.startswith("a normal map of"):
+            assert torch.equal(origin, hint)
+        elif words:
+            assert not origin.any()
+    without = dataclasses.replace(sampler, spatial_hint=False)
+    assert not without.draw(rows, torch.Generator().manual_seed(0)).origin.any()
 
 
 def test_expression_is_told_in_about_half_of_the_captions(sampler: Sampler) -> None:
@@ -124,7 +136,7 @@ def test_loss_weighs_the_clean_images_error(sampler: Sampler, kind: str) -> None
     error = 0.1
 
     def denoiser(noisy: torch.Tensor, given: Batch) -> torch.Tensor:
-        clean = given.clean + error
+        clean = given.clean - given.origin + error
         noise = (noisy - alpha * clean) / sigma
         return alpha * noise - sigma * clean if kind == "v_prediction" else noise
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Edit > Preferences > Add-ons > ID-to-3D: where the backend's Python is."""
+"""Edit > Preferences > Add-ons > ID-to-3D: the backend, where jobs are, how images are kept."""
 
-import os
 from pathlib import Path
 
 import bpy
 
-# The extension's package, which holds `addon`: Blender keeps the preferences under its name.
-PACKAGE = __package__.rpartition(".")[0]
+from . import process
+from .package import PACKAGE, preferences
+
+__all__ = ["CLASSES", "Preferences", "preferences", "python_problem"]
 
 
 class Preferences(bpy.types.AddonPreferences):
@@ -16,10 +17,32 @@ class Preferences(bpy.types.AddonPreferences):
     bl_idname = PACKAGE
 
     backend_python: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Backend's Python",
-        description="The Python of the environment in which idto3d is installed, "
-        "for example .venv/bin/python in the folder of the project",
+        name="Existing Python",
+        description="The Python of an environment in which idto3d is installed already, for "
+        "example .venv/bin/python in the folder of the project. Leave it empty to use the "
+        "add-on's own environment",
         subtype="FILE_PATH",
+    )
+    environment_folder: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Environment",
+        description="Folder of the add-on's own environment. Empty: in Blender's folder for "
+        "this add-on",
+        subtype="DIR_PATH",
+    )
+    jobs_folder: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Jobs",
+        description="Folder in which each job gets its own folder. Empty: in Blender's folder "
+        "for this add-on",
+        subtype="DIR_PATH",
+    )
+    images: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Images",
+        description="What becomes of a head's maps when it is imported",
+        items=(
+            ("PACK", "Pack", "Put the maps into the .blend file"),
+            ("SAVE", "Save Beside", "Save the maps in a folder beside the .blend file"),
+        ),
+        default="PACK",
     )
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -31,18 +54,9 @@ class Preferences(bpy.types.AddonPreferences):
             layout.label(text=problem, icon="INFO")
 
 
-def preferences(context: bpy.types.Context) -> Preferences:
-    """The add-on's preferences."""
-    return context.preferences.addons[PACKAGE].preferences
-
-
 def python_problem(path: str) -> str:
     """Why `path` can't be the backend's Python, in a sentence; "" when it may be."""
-    if not path:
-        return "Choose the Python of the environment in which idto3d is installed."
-    absolute = Path(bpy.path.abspath(path))
-    if not absolute.is_file():
-        return "There is no such file."
-    if not os.access(absolute, os.X_OK):
-        return "This file is no program."
-    return ""
+    return process.python_problem(Path(bpy.path.abspath(path)) if path else None)
+
+
+CLASSES = (Preferences,)

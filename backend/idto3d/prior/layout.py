@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writing and reading the parts of a prior folder (float16 safetensors in the diffusers layout)."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
+from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
@@ -19,6 +21,9 @@ from idto3d.prior.patch_autoencoder import Autoencoder
 _IDENTITY = "identity."
 _PROCESSORS = "processors."
 _LORA = "lora."
+_UNET_FILE = "diffusion_pytorch_model{suffix}.safetensors"
+# Bytes; so that no file of the repository is large.
+_LARGEST_FILE = 15 * 10**6
 
 
 def write_tensors(
@@ -44,10 +49,30 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def write_unet(folder: Path, unet: UNet2DConditionModel) -> None:
-    """Write unet/ without the extra modalities; `unet` must not hold unfolded LoRA."""
+    """Write unet/ without the extra modalities, in as many files as diffusers' index names.
+
+    `unet` must not hold unfolded LoRA.
+    """
     plain = {name: v for name, v in unet.state_dict().items() if not is_processor_key(name)}
     unet.save_config(folder / "unet")
-    write_tensors(folder / "unet" / "diffusion_pytorch_model.safetensors", plain)
+    split = split_torch_state_dict_into_shards(
+        {name: value.half() for name, value in plain.items()},
+        filename_pattern=_UNET_FILE,
+        max_shard_size=_LARGEST_FILE,
+    )
+    for file, names in split.filename_to_tensors.items():
+        write_tensors(folder / "unet" / file, {name: plain[name] for name in names})
+    index = folder / "unet" / (_UNET_FILE.format(suffix="") + ".index.json")
+    if split.is_sharded:
+        table = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
+        temporary = index.with_name(index.name + ".tmp")
+        temporary.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
+        os.replace(temporary, index)
+    else:
+        index.unlink(missing_ok=True)
+    for old in (folder / "unet").glob(_UNET_FILE.format(suffix="*")):
+        if old.name not in split.filename_to_tensors:
+            old.unlink()
 
 
 def write_autoencoder(folder: Path, autoencoder: Autoencoder) -> None:

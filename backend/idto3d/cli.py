@@ -160,18 +160,24 @@ def _absolute(path: Path | None) -> str | None:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    from idto3d.job.preflight import check_request
-    from idto3d.job.protocol import JobFolder
-
-    check_request(JobFolder(arguments.job).read_request())
     return _work(arguments.job, arguments.quiet)
 
 
 def _work(root: Path, quiet: bool) -> int:
-    from idto3d.generate import generate
     from idto3d.job import worker
-    from idto3d.job.protocol import Cancelled, JobFolder
+    from idto3d.job.preflight import check_request
+    from idto3d.job.protocol import Cancelled, JobFolder, Request
+    from idto3d.job.reporter import Reporter
     from idto3d.job.terminal import TerminalReporter
+
+    def generate(request: Request, folder: JobFolder, reporter: Reporter) -> None:
+        # With the lock held and the log open: whoever watches the folder sees that the worker
+        # lives while its libraries load, and why it gives up.
+        reporter.status("Starting")
+        check_request(request)
+        from idto3d.generate import generate as make_head
+
+        make_head(request, folder, reporter)
 
     folder = JobFolder(root)
     listeners = [] if quiet else [TerminalReporter(sys.stdout)]

@@ -153,7 +153,7 @@ def guide_for(run: Run, start: Start, domain: str) -> Guide:
         prior,
         torch.from_numpy(start.person.embeddings).to(run.device),
         start.guess.words(),
-        tone_words(start.guess.tone),
+        " and ".join(filter(None, (tone_words(start.guess.tone), run.request.description))),
         start.expressions,
         hint.to(run.device),
         start.template.faces.to(run.device),
@@ -282,6 +282,7 @@ def optimise_texture(
             "head": head.state_dict(),
             "texture": texture.state_dict(),
             "timings": run.timings,
+            "stopped_after": run.stopped_after,
         }
     )
     return texture
@@ -346,7 +347,7 @@ def describe_run(run: Run, start: Start) -> dict[str, Any]:
             free_encoder,
         ),
     ]
-    return describe(
+    provenance = describe(
         [(photo.name, photo.sha256) for photo in start.person.photos],
         ingredients,
         {"preset": run.request.preset, **dataclasses.asdict(run.settings)},
@@ -354,6 +355,12 @@ def describe_run(run: Run, start: Start) -> dict[str, Any]:
         run.timings,
         datetime.now(UTC).isoformat(timespec="seconds"),
     )
+    return {
+        **provenance,
+        "likeness_consent": run.request.consent,
+        "description": run.request.description,
+        "stopped_after": run.stopped_after,
+    }
 
 
 # --- small parts --------------------------------------------------------------------------------

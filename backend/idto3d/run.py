@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Run:
     checkpoints: Checkpoints
     saved: dict[str, Any]  # the checkpoint that the run started from, {} for a fresh one
     timings: dict[str, float]
+    # Steps of the stages that the person cut short with "stop and keep this".
+    stopped_after: dict[str, int] = field(default_factory=dict)
 
     @property
     def prior_folder(self) -> Path:
@@ -46,11 +48,14 @@ def open_run(request: Request, folder: JobFolder, reporter: Reporter) -> Run:
     checkpoints = Checkpoints(folder.checkpoint)
     saved = checkpoints.load() or {}
     timings = dict(saved.get("timings", {}))
-    return Run(request, settings, folder, reporter, device, checkpoints, saved, timings)
+    stopped_after = dict(saved.get("stopped_after", {}))
+    return Run(
+        request, settings, folder, reporter, device, checkpoints, saved, timings, stopped_after
+    )
 
 
 class Loop:
-    """Counts steps, reports them, says when a picture or a checkpoint is due, obeys Cancel."""
+    """Counts steps, reports them, says when a picture or a checkpoint is due; obeys the person."""
 
     def __init__(self, run: Run, stage: str, total: int, first: int) -> None:
         self.run, self.stage, self.total, self.first = run, stage, total, first
@@ -61,6 +66,10 @@ class Loop:
         before = self.run.timings.get(self.stage, 0.0)
         began = time.monotonic()
         for step in range(self.first, self.total):
+            if self.run.folder.finish.exists():
+                self.run.reporter.status(f"Keeping the {self.stage} of step {step}, as asked")
+                self.run.stopped_after[self.stage] = step
+                return
             yield step
             self.run.timings[self.stage] = before + time.monotonic() - began
 

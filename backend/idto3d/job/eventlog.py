@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from idto3d.job.protocol import Message, decode, encode
+from .protocol import Message, decode_timed, encode
 
 # At most this much is read in one poll, so that a poll in Blender's main thread stays short.
 POLL_BYTES = 1 << 18
@@ -60,7 +60,11 @@ class EventReader:
         return not self._path.exists() or self._path.stat().st_size == self._offset
 
     def poll(self) -> list[Message]:
-        """The messages appended since the last call, oldest first; [] when there is nothing new.
+        """The messages appended since the last call, oldest first; [] when there is nothing new."""
+        return [message for _, message in self.poll_timed()]
+
+    def poll_timed(self) -> list[tuple[float, Message]]:
+        """As `poll`, each message with the seconds since 1970 at which it was written.
 
         Costs one `stat` when nothing is new. A log that became shorter is another job's: it is
         read from its start.
@@ -81,7 +85,7 @@ class EventReader:
         messages = []
         for line in lines:
             try:
-                messages.append(decode(line.decode("utf-8")))
+                messages.append(decode_timed(line.decode("utf-8")))
             except ValueError:
                 self.skipped += 1
         return messages

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from idto3d.errors import UserError
+from ..errors import UserError
 
 # A lock that can't be read and is younger than this is just being written.
 SETTLE_SECONDS = 5.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from idto3d.errors import UserError
+from ..errors import UserError
 
 # Raised by one whenever a reader of the older version could misunderstand a newer file.
 VERSION = 1
@@ -33,6 +33,8 @@ class Request:
     device: str = "auto"  # auto, cpu or cuda
     prior: str | None = None  # absolute path of a prior folder; None = the one that is shipped
     identity_model: str | None = None  # absolute path of a recogniser's model, for insightface
+    description: str = ""  # the person's words on hair, accessories, age; joins the captions
+    consent: bool = False  # whoever asks has the right to use this likeness; goes into provenance
     overrides: dict[str, Any] = field(default_factory=dict)  # settings that replace the preset's
 
     def to_json(self) -> str:
@@ -117,6 +119,15 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class Used:
+    """What the worker took at most, written before it ends; feeds the forecast of later jobs."""
+
+    kind: ClassVar[str] = "used"
+    memory: int  # bytes of main memory
+    gpu_memory: int = 0  # bytes of the GPU's memory; 0 without one
+
+
+@dataclass(frozen=True)
 class Failed:
     """The job ended without a result."""
 
@@ -140,8 +151,8 @@ class Done:
     path: str  # the glTF binary, relative to the job folder
 
 
-Message = Started | Status | Progress | Preview | Picture | Warned | Failed | Stopped | Done
-MESSAGES = (Started, Status, Progress, Preview, Picture, Warned, Failed, Stopped, Done)
+Message = Started | Status | Progress | Preview | Picture | Warned | Used | Failed | Stopped | Done
+MESSAGES = (Started, Status, Progress, Preview, Picture, Warned, Used, Failed, Stopped, Done)
 FINAL = (Failed, Stopped, Done)  # after one of these the worker is gone
 
 
@@ -157,16 +168,21 @@ def decode(line: str) -> Message:
     Raises:
         ValueError: the line is no message of this version.
     """
+    return decode_timed(line)[1]
+
+
+def decode_timed(line: str) -> tuple[float, Message]:
+    """As `decode`, with the seconds since 1970 at which it was written, 0.0 where they miss."""
     values = json.loads(line)
     if not isinstance(values, dict):
         raise ValueError("an event line must hold a JSON object")
     kinds = {message.kind: message for message in MESSAGES}
     message = kinds.get(values.pop("type", None))
-    values.pop("time", None)
+    time = values.pop("time", 0.0)
     if message is None:
         raise ValueError("unknown type of event")
     try:
-        return message(**values)
+        return float(time), message(**values)
     except TypeError as error:
         raise ValueError(f"wrong fields for the event {message.kind!r}") from error
 
@@ -216,6 +232,11 @@ class JobFolder:
     def cancel(self) -> Path:
         """Its presence asks the worker to stop."""
         return self.root / "cancel"
+
+    @property
+    def finish(self) -> Path:
+        """Its presence asks the worker to leave out the steps that remain and write the head."""
+        return self.root / "finish"
 
     @property
     def log(self) -> Path:

@@ -14,6 +14,7 @@ from types import FrameType
 from idto3d.errors import UserError
 from idto3d.job import lock
 from idto3d.job.eventlog import EventWriter
+from idto3d.job.memory import peak_gpu_memory, peak_memory
 from idto3d.job.protocol import (
     Cancelled,
     Done,
@@ -22,6 +23,7 @@ from idto3d.job.protocol import (
     Request,
     Started,
     Stopped,
+    Used,
 )
 from idto3d.job.reporter import EventReporter, Reporter, SeveralReporters
 
@@ -67,6 +69,8 @@ def run(folder: JobFolder, generate: Generate, listeners: Sequence[Reporter] = (
             raise
         finally:
             folder.cancel.unlink(missing_ok=True)
+        folder.finish.unlink(missing_ok=True)
+        writer.write(Used(peak_memory(), peak_gpu_memory()))
         writer.write(Done(folder.relative(folder.head)))
 
 

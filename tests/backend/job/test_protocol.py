@@ -24,6 +24,8 @@ def test_request_survives_json() -> None:
         device="cuda",
         prior="/p",
         identity_model="/m.onnx",
+        description="grey hair",
+        consent=True,
         overrides={"geometry.steps": 5, "light": "fixed"},
     )
     assert Request.from_json(request.to_json()) == request
@@ -51,6 +53,7 @@ def test_newer_request_is_refused() -> None:
         protocol.Preview("preview/1.glb"),
         protocol.Picture("preview/1.png"),
         protocol.Warned("line\nbreak"),
+        protocol.Used(3 << 30, 5),
         protocol.Failed("No face.", "Take another photo."),
         protocol.Stopped(),
         protocol.Done("result/head.glb"),
@@ -60,6 +63,13 @@ def test_message_survives_its_line(message: protocol.Message) -> None:
     line = protocol.encode(message, 1.0)
     assert "\n" not in line
     assert protocol.decode(line) == message
+
+
+def test_message_keeps_its_time() -> None:
+    assert protocol.decode_timed(protocol.encode(protocol.Stopped(), 12.5)) == (
+        12.5,
+        protocol.Stopped(),
+    )
 
 
 def test_every_message_kind_is_its_own() -> None:
@@ -84,6 +94,17 @@ def test_paths_in_messages_are_relative(tmp_path: Path) -> None:
     assert folder.relative(folder.preview / "a.png") == "preview/a.png"
     with pytest.raises(ValueError):
         folder.relative(tmp_path.parent / "elsewhere.png")
+
+
+def test_blender_finds_the_modules_under_another_package() -> None:
+    # As in the extension, where they are `bl_ext.REPOSITORY.idto3d.backend.idto3d.job`.
+    backend = str(Path(idto3d.__file__).parents[2])
+    code = (
+        f"import sys; sys.path.insert(0, {backend!r}); "
+        "from backend.idto3d.job import eventlog, lock, protocol; "
+        "assert not [name for name in sys.modules if name.startswith('idto3d')]"
+    )
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
 
 
 def test_blender_side_needs_the_standard_library_only() -> None:

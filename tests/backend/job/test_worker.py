@@ -25,6 +25,7 @@ from idto3d.job.protocol import (
     Request,
     Started,
     Stopped,
+    Used,
 )
 from idto3d.job.reporter import Reporter
 from tests.backend.job import toy
@@ -51,7 +52,16 @@ def test_done(tmp_path: Path) -> None:
     events = read_all(folder.events)
     assert events[0] == Started(os.getpid())
     assert events[-1] == Done("result/head.glb")
+    used = events[-2]
+    assert isinstance(used, Used) and used.memory > 10 << 20
     assert leftovers(folder) == []
+
+
+def test_wish_to_finish_ends_with_the_job(tmp_path: Path) -> None:
+    folder = toy.make_job(tmp_path / "job")
+    folder.finish.touch()
+    worker.run(folder, toy.generate)
+    assert not folder.finish.exists()
 
 
 def interrupt(request: Request, folder: JobFolder, reporter: Reporter) -> None:

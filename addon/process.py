@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -142,10 +143,8 @@ class Listener:
     def cancel(self) -> None:
         """Ask the program to end by closing its input, as Blender's own end would."""
         if self._process.stdin is not None and not self._process.stdin.closed:
-            try:
+            with suppress(OSError):  # it has ended already
                 self._process.stdin.close()
-            except OSError:
-                pass  # it has ended already
 
     def kill(self) -> None:
         """End the program at once."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`install | repair | bundle | move | remove`: one command, told in JSON lines.
+"""The commands `install | repair | bundle | move | remove`, each told in JSON lines.
 
 Exit codes: 0 done, 2 an error with a remedy, 1 a mistake of the program, 130 cancelled.
 """

@@ -47,6 +47,7 @@ class Order:
     bundle: Path | None = None  # folder of wheels to take instead of an index
     keep_wheels: bool = False  # leave the downloaded files in the folder
     repair: bool = False  # compare every installed file
+    online: bool = True  # an index may be asked
 
 
 def install(order: Order, voice: Voice) -> Record:
@@ -60,6 +61,8 @@ def install(order: Order, voice: Voice) -> Record:
     check_variant(variant)
     packages = read_locked(order.sources)
     check_bundle(order.bundle)
+    if not order.repair:
+        check_online(order)
     check_new(order.root)
     layout = Layout(order.root)
     with locked(order.root):
@@ -79,7 +82,6 @@ def install(order: Order, voice: Voice) -> Record:
         torch = next((item.version for item in plan if item.name == "torch"), "")
         record = replace(record, complete=True, torch=torch)
         write_record(order.root, record)
-        layout.plan.unlink(missing_ok=True)
         if not order.keep_wheels:
             shutil.rmtree(layout.wheels, ignore_errors=True)
         voice.progress(1.0, "")
@@ -133,11 +135,13 @@ def make_plan(
     Raises:
         SetupError: they can't all be found.
     """
-    wish = "\n".join((packages.key, variant.name, order.index, str(order.bundle or "")))
+    # Where the packages come from is not in the key: a repair may take them from elsewhere.
+    wish = repr((packages.key, variant.name, interpreter.ask(layout.python)))
     key = hashlib.sha256(wish.encode()).hexdigest()[:16]
     known = wheels.read_plan(layout.plan, key)
-    if known is not None:
+    if known is not None and (bundle_has(order.bundle, known) or order.bundle is None):
         return known
+    check_online(order)
     voice.status("Looking up the packages")
     voice.progress(0.0, "Looking up the packages")
     report = layout.root / "report.json"
@@ -171,6 +175,20 @@ def make_plan(
     check_torch(variant, next(item.version for item in plan if item.name == "torch"))
     wheels.write_plan(layout.plan, key, plan)
     return plan
+
+
+def bundle_has(bundle: Path | None, plan: Sequence[Wheel]) -> bool:
+    """True when the bundle holds every wheel of the plan."""
+    return bundle is not None and all((bundle / wheel.filename).is_file() for wheel in plan)
+
+
+def check_online(order: Order) -> None:
+    """Raise SetupError when packages are needed and the person does not allow to get them."""
+    if not order.online and order.bundle is None:
+        raise SetupError(
+            "Packages are needed, and Blender's online access is off.",
+            "Allow online access in Preferences > System > Network, or import an offline bundle.",
+        )
 
 
 def source_words(order: Order) -> tuple[str, ...]:
@@ -213,8 +231,11 @@ def fetch_all(
     if order.bundle is not None:
         # They are on this machine; a path is as good as a copy.
         return [order.bundle / wheel.filename for wheel in missing]
-    if missing:
-        voice.status(f"Downloading {len(missing)} packages")
+    if not missing:
+        return []
+    if not all((layout.wheels / wheel.filename).is_file() for wheel in missing):
+        check_online(order)
+    voice.status(f"Downloading {len(missing)} packages")
     layout.wheels.mkdir(exist_ok=True)
     certificates = layout.site_packages / "pip" / "_vendor" / "certifi" / "cacert.pem"
     files = []
@@ -232,7 +253,7 @@ def fetch_all(
         try:
             files.append(wheels.fetch(wheel, layout.wheels, voice, tell, certificates))
         except wheels.Refused as error:
-            voice.log(f"{error}: pip takes over, which knows passwords and proxies.")
+            voice.log(f"{error}: pip takes over, with its settings.")
             files.append(_fetch_by_pip(wheel, layout, pip, order, voice))
     return files
 

@@ -5,8 +5,8 @@
 | --- | --- |
 | `environment.json` | the record: ours, what was asked for, finished or not |
 | `python/` | the virtual environment |
-| `wheels/` | packages that are downloaded, until they are installed |
-| `plan.json` | the exact packages of an installation that is not finished |
+| `wheels/` | downloaded packages, until they are installed |
+| `plan.json` | the exact packages: what to go on with after a break, and what to repair |
 | `setup.log` | all that was said |
 | `lock` | held while the program works on the folder |
 """
@@ -70,7 +70,7 @@ class Layout:
 
     @property
     def plan(self) -> Path:
-        """The packages of an unfinished installation."""
+        """The exact packages that belong into the environment."""
         return self.root / "plan.json"
 
     @property

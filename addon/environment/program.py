@@ -85,6 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
         else:
             command.add_argument("--bundle", type=Path)
             command.add_argument("--keep-wheels", action="store_true")
+            command.add_argument("--offline", action="store_true", help="ask no package index")
     mover = commands.add_parser("move")
     mover.add_argument("--root", type=Path, required=True)
     mover.add_argument("--to", type=Path, required=True)
@@ -119,6 +120,7 @@ def _do(arguments: argparse.Namespace, voice: Voice) -> None:
             "bundle": arguments.bundle,
             "keep_wheels": arguments.keep_wheels,
             "repair": arguments.command == "repair",
+            "online": not arguments.offline,
         }
     )
     record = install(order, voice)

@@ -28,7 +28,7 @@ ATTEMPTS = 4
 
 
 class Refused(Exception):
-    """The server wants what only pip's configuration has: a password, a certificate, a proxy."""
+    """The file is gone, or wants what pip's settings have: a password, a certificate, a proxy."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def read_report(text: str) -> tuple[Wheel, ...]:
 
 
 def write_plan(path: Path, key: str, wheels: Sequence[Wheel]) -> None:
-    """Keep the wheels for an installation that may be broken off."""
+    """Keep the wheels, for an installation that is broken off and for a repair."""
     write_whole(path, json.dumps({"key": key, "wheels": [asdict(wheel) for wheel in wheels]}))
 
 
@@ -116,7 +116,10 @@ def fetch(
     part = path.with_name(path.name + ".part")
     parsed = urllib.parse.urlsplit(wheel.url)
     if parsed.scheme == "file":
-        _copy(Path(urllib.request.url2pathname(parsed.path)), part, voice, tell)
+        source = Path(urllib.request.url2pathname(parsed.path))
+        if not source.is_file():
+            raise Refused(f"{source.name} is not where it was")
+        _copy(source, part, voice, tell)
     else:
         _download(wheel.url, part, voice, tell, _context(certificates))
     if wheel.sha256 and sha256(part) != wheel.sha256:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: `idto3d generate | resume | doctor | evaluate | train | dataset`.
+"""The command line: `idto3d generate | resume | check | estimate | doctor | ...`.
 
 Only argparse is loaded to print the help; each command imports what it needs when it runs.
 """
@@ -21,6 +21,8 @@ BAD_INPUT, INTERNAL, STOPPED = 2, 1, 130
 # Commands that other modules define: the module with its run(arguments) -> int | None, its function
 # that adds the options to a parser, and the line of help.
 ELSEWHERE = {
+    ("check",): ("idto3d.identity.check", "add_arguments", "say which photos can be used"),
+    ("estimate",): ("idto3d.forecast", "add_arguments", "say how long a head will take here"),
     ("train",): ("idto3d.training.cli", "fill_parser", "train a prior"),
     ("dataset",): ("idto3d.training.dataset", "add_arguments", "render synthetic people"),
     ("evaluate", "likeness"): (
@@ -70,6 +72,13 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="check this machine and say what is missing")
     doctor.add_argument("--json", action="store_true", help="print the report as JSON")
+    doctor.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("."),
+        metavar="DIR",
+        help="where heads are to be made: its disk is examined",
+    )
     doctor.set_defaults(run=_doctor)
 
     evaluate = commands.add_parser("evaluate", help="measure the quality of generated heads")
@@ -217,7 +226,7 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
 def _doctor(arguments: argparse.Namespace) -> int:
     from idto3d import doctor
 
-    checks = doctor.examine()
+    checks = doctor.examine(work=arguments.folder)
     print(doctor.as_json(checks) if arguments.json else doctor.as_text(checks))
     return 0 if all(check.state != "fail" for check in checks) else INTERNAL
 

@@ -39,6 +39,8 @@ class Check:
     state: Literal["ok", "warn", "fail"]  # warn: works, but less well; fail: no head can be made
     found: str  # the evidence
     remedy: str = ""  # what to do; "" when the state is ok
+    repair: bool = False  # installing the packages again mends it
+    for_developers: bool = False  # no head needs it
 
 
 def examine(prior: Path = PRIOR, work: Path = Path(".")) -> list[Check]:
@@ -79,7 +81,7 @@ def check_torch() -> Check:
     try:
         import torch
     except (ImportError, OSError) as error:
-        return Check("torch", "fail", f"can't be loaded: {error}", "Run 'make setup' again.")
+        return Check("torch", "fail", f"can't be loaded: {error}", "Run 'make setup' again.", True)
     return Check("torch", "ok", torch.__version__)
 
 
@@ -88,7 +90,7 @@ def check_device() -> Check:
     try:
         import torch
     except (ImportError, OSError):
-        return Check("device", "fail", "unknown without torch", "Repair torch first.")
+        return Check("device", "fail", "unknown without torch", "Repair torch first.", True)
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         return Check("device", "ok", f"{properties.name}, {properties.total_memory / GIB:.0f} GiB")
@@ -96,7 +98,7 @@ def check_device() -> Check:
         return Check("device", "ok", "CPU (no NVIDIA GPU on this machine)")
     if torch.version.cuda is None:
         remedy = "Remove the environment (make clean) and run 'make setup' again."
-        return Check("device", "warn", "CPU: there is a GPU, but torch has no CUDA", remedy)
+        return Check("device", "warn", "CPU: there is a GPU, but torch has no CUDA", remedy, True)
     remedy = "Check the driver with nvidia-smi."
     return Check("device", "warn", "CPU: torch has CUDA but finds no GPU", remedy)
 
@@ -115,7 +117,7 @@ def check_memory() -> Check:
     try:
         import psutil
     except ImportError:
-        return Check("memory", "warn", "unknown without psutil", "Run 'make setup' again.")
+        return Check("memory", "warn", "unknown without psutil", "Run 'make setup' again.", True)
     memory = psutil.virtual_memory()
     found = f"{memory.available / GIB:.1f} GiB free of {memory.total / GIB:.1f}"
     if memory.available < NEEDED_MEMORY_GIB * GIB:
@@ -124,8 +126,9 @@ def check_memory() -> Check:
 
 
 def check_disk(work: Path) -> Check:
-    """Free disk where heads are made."""
-    free = shutil.disk_usage(work).free
+    """Free disk where heads are made; the folder itself may be yet to make."""
+    there = next(path for path in (work.absolute(), *work.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
     found = f"{free / GIB:.1f} GiB free"
     if free < NEEDED_DISK_GIB * GIB:
         return Check("disk", "fail", found, f"Free {NEEDED_DISK_GIB:.0f} GiB.")
@@ -154,14 +157,14 @@ def check_encoder() -> Check:
     )
     if missing:
         found = f"{' and '.join(missing)} missing; {other}"
-        return Check("face encoder", "fail", found, "Run 'make setup' again.")
+        return Check("face encoder", "fail", found, "Run 'make setup' again.", True)
     return Check("face encoder", "ok", f"dlib {_version('dlib-bin')}; {other}")
 
 
 def check_kernels() -> Check:
     """Warp, which compiles the rasterizer and the hash grid."""
     if find_spec("warp") is None:
-        return Check("kernels", "fail", "warp-lang is missing", "Run 'make setup' again.")
+        return Check("kernels", "fail", "warp-lang is missing", "Run 'make setup' again.", True)
     extra = [name for name in ("nvdiffrast", "tinycudann") if find_spec(name) is not None]
     return Check("kernels", "ok", " and ".join([f"warp {_version('warp-lang')}", *extra]))
 
@@ -170,8 +173,9 @@ def check_validator() -> Check:
     """Node for the glTF validator: optional."""
     if shutil.which("node") is None:
         remedy = "Install Node.js if you want the tests to validate glTF files."
-        return Check("glTF validator", "warn", "no Node.js (optional)", remedy)
-    return Check("glTF validator", "ok", "Node.js is there")
+        found = "no Node.js (optional)"
+        return Check("glTF validator", "warn", found, remedy, for_developers=True)
+    return Check("glTF validator", "ok", "Node.js is there", for_developers=True)
 
 
 def check_training() -> Check:
@@ -179,8 +183,9 @@ def check_training() -> Check:
     missing = [name for name in ("anny", "trimesh") if find_spec(name) is None]
     if missing:
         remedy = "Run 'pip install -e .[train]' in the environment if you want to train a prior."
-        return Check("training", "warn", f"{' and '.join(missing)} missing (optional)", remedy)
-    return Check("training", "ok", f"anny {_version('anny')}")
+        found = f"{' and '.join(missing)} missing (optional)"
+        return Check("training", "warn", found, remedy, for_developers=True)
+    return Check("training", "ok", f"anny {_version('anny')}", for_developers=True)
 
 
 def check_licences(prior: Path) -> Check:

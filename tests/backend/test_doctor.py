@@ -45,7 +45,7 @@ def test_licence_of_insightface_is_said(tmp_path: Path) -> None:
 
 def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert doctor.check_torch().state == "fail"
+    assert doctor.check_torch().state == "fail" and doctor.check_torch().repair
     assert doctor.check_device().state == "fail"
 
 
@@ -69,6 +69,10 @@ def test_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_little_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**6))
     assert doctor.check_disk(tmp_path).state == "fail"
+
+
+def test_disk_of_a_folder_that_is_yet_to_make(tmp_path: Path) -> None:
+    assert doctor.check_disk(tmp_path / "a" / "b").found == doctor.check_disk(tmp_path).found
 
 
 def test_missing_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +100,13 @@ def test_json_report(tmp_path: Path) -> None:
     report = json.loads(doctor.as_json([check]))
     assert report["version"] == 1
     assert report["checks"] == [
-        {"name": "a", "state": "warn", "found": "found", "remedy": "do this"}
+        {
+            "name": "a",
+            "state": "warn",
+            "found": "found",
+            "remedy": "do this",
+            "repair": False,
+            "for_developers": False,
+        }
     ]
     assert doctor.as_text([check]).splitlines() == ["warn  a  found", "         -> do this"]

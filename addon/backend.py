@@ -69,7 +69,7 @@ def backend_problem(context: bpy.types.Context) -> str:
 
 
 def environment_problem(root: Path) -> str:
-    """What is missing of the environment in `root`, and the button to press; "" when it is whole."""
+    """What is missing of the environment in `root` and which button helps; "" when it is whole."""
     record = read_record(root)
     if record is None:
         return "The backend is not set up yet. Press Install"

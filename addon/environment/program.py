@@ -75,23 +75,28 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("install", "repair", "bundle"):
         command = commands.add_parser(name)
-        command.add_argument("--root", type=Path, required=True)
-        command.add_argument("--sources", type=Path, required=True)
-        command.add_argument("--python", type=Path, required=True)
+        command.add_argument("--root", type=_absolute, required=True)
+        command.add_argument("--sources", type=_absolute, required=True)
+        command.add_argument("--python", type=_absolute, required=True)
         command.add_argument("--variant", choices=("auto", *VARIANTS), default="auto")
         command.add_argument("--index", default="")
         if name == "bundle":
-            command.add_argument("--to", type=Path, required=True)
+            command.add_argument("--to", type=_absolute, required=True)
         else:
-            command.add_argument("--bundle", type=Path)
+            command.add_argument("--bundle", type=_absolute)
             command.add_argument("--keep-wheels", action="store_true")
             command.add_argument("--offline", action="store_true", help="ask no package index")
     mover = commands.add_parser("move")
-    mover.add_argument("--root", type=Path, required=True)
-    mover.add_argument("--to", type=Path, required=True)
+    mover.add_argument("--root", type=_absolute, required=True)
+    mover.add_argument("--to", type=_absolute, required=True)
     remover = commands.add_parser("remove")
-    remover.add_argument("--root", type=Path, required=True)
+    remover.add_argument("--root", type=_absolute, required=True)
     return parser
+
+
+def _absolute(text: str) -> Path:
+    # Links stay: the python of a virtual environment is one.
+    return Path(text).absolute()
 
 
 def _do(arguments: argparse.Namespace, voice: Voice) -> None:

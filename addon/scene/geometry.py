@@ -5,8 +5,9 @@ Without bpy but for the two functions that fill a mesh, so the rest can be tried
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import add, itemgetter
 from typing import TYPE_CHECKING
 
 from .glb import HeadFile
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 # glTF's Y up, +Z front to Blender's Z up, -Y front.
 Z_UP = ((1, 0, 0, 0), (0, 0, -1, 0), (0, 1, 0, 0), (0, 0, 0, 1))
+ROW = 12  # bytes of a vector of three
 
 
 @dataclass(frozen=True)
@@ -31,19 +33,20 @@ def weld(head: HeadFile) -> Weld:
 
     Lips that only touch stay apart: they look in different directions and move apart.
     """
-    layers = [head.positions, *head.targets.values()]
-    if head.normals is not None:
-        layers.append(head.normals)
-    count = len(head.positions) // 3
-    # A tuple of floats is hashed slowly, its bytes fast; most vertices differ in place already.
-    places = _rows(head.positions)
-    others: dict[bytes, list[int]] = {}
+    layers = [] if head.normals is None else [head.normals.tobytes()]
+    layers += [target.tobytes() for target in head.targets.values()]
+    places = head.positions.tobytes()
+    at_place: dict[bytes, list[int]] = {}  # place -> welded vertices there
     first: list[int] = []
     welded: list[int] = []
-    for vertex in range(count):
-        twins = others.setdefault(places[vertex], [])
+    for vertex, start in enumerate(range(0, len(places), ROW)):
+        twins = at_place.setdefault(places[start : start + ROW], [])
         for twin in twins:
-            if all(_row(layer, first[twin]) == _row(layer, vertex) for layer in layers[1:]):
+            other = ROW * first[twin]
+            for layer in layers:
+                if layer[start : start + ROW] != layer[other : other + ROW]:
+                    break
+            else:
                 welded.append(twin)
                 break
         else:
@@ -59,36 +62,21 @@ def unwelded(head: HeadFile) -> Weld:
     return Weld(everything, everything)
 
 
-def _rows(values: array) -> list[bytes]:
-    data = values.tobytes()
-    return [data[start : start + 12] for start in range(0, len(data), 12)]
-
-
-def _row(values: array, index: int) -> array:
-    return values[3 * index : 3 * index + 3]
-
-
-def picked(values: array, rows: Iterable[int], width: int) -> array:
-    """The rows of `width` values that are asked for, in that order."""
-    rows = list(rows)
+def picked(values: array, rows: Sequence[int], width: int) -> array:
+    """The rows of `width` values that are asked for (two at least), in that order."""
+    pick = itemgetter(*rows)
     result = array("f", bytes(4 * width * len(rows)))
     for column in range(width):
-        lane = values[column::width]
-        result[column::width] = array("f", [lane[row] for row in rows])
+        result[column::width] = array("f", pick(values[column::width]))
     return result
 
 
 def corner_uv(head: HeadFile) -> array:
     """u and v of each corner of each face, v upwards as in Blender."""
     assert head.uv is not None
-    result = picked(head.uv, head.triangles, 2)
-    result[1::2] = array("f", [1.0 - v for v in result[1::2]])
-    return result
-
-
-def moved(positions: array, offsets: array) -> array:
-    """Positions with an expression's offsets added."""
-    return array("f", [at + by for at, by in zip(positions, offsets, strict=True)])
+    upwards = head.uv[:]
+    upwards[1::2] = array("f", [1.0 - v for v in head.uv[1::2]])
+    return picked(upwards, head.triangles, 2)
 
 
 def fill_mesh(mesh: "bpy.types.Mesh", head: HeadFile, vertices: Weld) -> None:
@@ -116,13 +104,18 @@ def fill_mesh(mesh: "bpy.types.Mesh", head: HeadFile, vertices: Weld) -> None:
         colours.data.foreach_set("color", rgba)
     mesh.update(calc_edges=True)
     mesh.shade_smooth()
+    if head.normals is not None and head.uv is not None:
+        # The normal map was baked for the file's normals, not for those that Blender would find.
+        lanes = [picked(head.normals, vertices.first, 3)[axis::3] for axis in range(3)]
+        mesh.normals_split_custom_set_from_vertices(list(zip(*lanes, strict=True)))
 
 
 def add_expressions(item: "bpy.types.Object", head: HeadFile, vertices: Weld) -> None:
     """A shape key for each expression of the file, all at rest."""
+    rest = picked(head.positions, vertices.first, 3)
     item.shape_key_add(name="Basis", from_mix=False)
     for name, offsets in head.targets.items():
         key = item.shape_key_add(name=name, from_mix=False)
         key.value = 0.0  # from Blender 5.0 on a new key is fully on
-        shown = picked(moved(head.positions, offsets), vertices.first, 3)
-        key.points.foreach_set("co", shown)
+        shown = map(add, rest, picked(offsets, vertices.first, 3))
+        key.points.foreach_set("co", array("f", shown))

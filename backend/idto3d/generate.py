@@ -44,7 +44,7 @@ from idto3d.prior.manifest import read_manifest
 from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.prior.timesteps import TimestepPhase, draw_timesteps
 from idto3d.render.cameras import sample_cameras
-from idto3d.render.environment import prefilter
+from idto3d.render.environment import exposed, prefilter
 from idto3d.render.normals import camera_normals_image, vertex_normals
 from idto3d.render.procedural import procedural_environments
 from idto3d.run import Loop, Run, open_run, restore
@@ -319,7 +319,7 @@ def write_head(run: Run, start: Start, head: HeadModel, texture: TextureModel) -
     run.reporter.step(2)
     run.reporter.status("Rendering the overview and the turntable")
     maps = procedural_environments(1 + max(index for _, index in LIGHTS))
-    lights = [(name, prefilter(maps[index])) for name, index in LIGHTS]
+    lights = [(name, exposed(prefilter(maps[index]))) for name, index in LIGHTS]
     photos = [Image.fromarray(photo.pixels) for photo in start.person.photos]
     write_overview(run.folder.result / "overview.png", model, photos, lights)
     write_turntable(run.folder.result / "turntable.webp", model, lights[0][1])

@@ -23,6 +23,7 @@ from .procedural import procedural_environments
 __all__ = [
     "EnvironmentLight",
     "LightAugmentation",
+    "exposed",
     "load_environment",
     "prefilter",
     "procedural_environments",
@@ -113,6 +114,26 @@ def _lobe_spectra(height: int, width: int) -> Tensor:
     # Even in the turn, so the coefficients are real.
     spectra = torch.fft.rfft(weighted, dim=-1).real
     return spectra.flatten(0, 1).permute(2, 0, 1).contiguous()
+
+
+def exposed(light: EnvironmentLight) -> EnvironmentLight:
+    """The light at the strength in which a white wall seen from the front is just white.
+
+    As a photographer exposes for the face: the mean luminance (ITU-R BT.709) of a white diffuse
+    surface over normals within 60 degrees of +Z becomes one.
+    """
+    angle = torch.deg2rad(torch.linspace(-60, 60, 7, device=light.tint.device))
+    sideways, upward = (grid.flatten() for grid in torch.meshgrid(angle, angle, indexing="ij"))
+    normals = torch.stack(
+        [
+            torch.sin(sideways) * torch.cos(upward),
+            torch.sin(upward),
+            torch.cos(sideways) * torch.cos(upward),
+        ],
+        -1,
+    )
+    luminance = light.diffuse(normals).mean(0) @ light.tint.new_tensor([0.2126, 0.7152, 0.0722])
+    return replace(light, tint=light.tint / luminance.clamp(min=1e-4))
 
 
 def prefilter(environment: Tensor) -> EnvironmentLight:

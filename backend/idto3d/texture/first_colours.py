@@ -21,6 +21,9 @@ from idto3d.texture.photo_pose import DISTANCE, FIVE_POINTS, PhotoPose, solve_po
 DEPTH_MAP = 384  # pixels of the map that decides what a photo sees
 # How far the skin's lightness follows the embedding's guess (1) rather than the photos (0).
 TRUST_IN_GUESSED_LEVEL = 0.4
+# Exponent of the weights: the photo that sees a part best decides, since poses are not good enough
+# for a mean of several to stay sharp at the brows.
+SHARPNESS = 8
 DEFAULT_HAIR = (0.16, 0.11, 0.08)
 
 
@@ -144,7 +147,7 @@ def _agree(
     colours: np.ndarray, weights: np.ndarray, painted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weighted mean of photos (N,V,3), trusted less where they disagree."""
-    strong = weights**2
+    strong = weights**SHARPNESS
     total = strong.sum(axis=0)
     mean = (colours * strong[..., None]).sum(0) / np.maximum(total, 1e-6)[:, None]
     spread = (((colours - mean) ** 2).mean(-1) * strong).sum(0) / np.maximum(total, 1e-6)

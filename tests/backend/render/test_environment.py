@@ -11,6 +11,7 @@ from idto3d.render.environment import (
     HEIGHT,
     SPECULAR_LEVELS,
     LightAugmentation,
+    exposed,
     prefilter,
     procedural_environments,
     randomize,
@@ -154,3 +155,17 @@ def test_random_light_turns_scales_and_tints():
         headings.append(math.atan2(rotation[0, 2].item(), rotation[2, 2].item()))
     counts = torch.histc(torch.tensor(headings), bins=4, min=-math.pi, max=math.pi)
     assert counts.min() > 30
+
+
+def test_exposed_light_shows_a_white_face_white():
+    """Whatever the light's strength: a sun behind the head calls for a long exposure."""
+    uniform = prefilter(torch.full((32, 64, 3), 0.2))
+    towards = torch.tensor([[0.0, 0.0, 1.0]])
+    torch.testing.assert_close(
+        exposed(uniform).diffuse(towards), torch.ones(1, 3), rtol=1e-3, atol=0
+    )
+    for environment in MAPS[:4]:
+        once = exposed(prefilter(environment)).diffuse(towards)
+        bright = exposed(prefilter(5 * environment)).diffuse(towards)
+        torch.testing.assert_close(once, bright, rtol=1e-3, atol=1e-4)
+        assert 0.6 < once.mean() < 1.7

@@ -164,8 +164,10 @@ def test_exposed_light_shows_a_white_face_white():
     torch.testing.assert_close(
         exposed(uniform).diffuse(towards), torch.ones(1, 3), rtol=1e-3, atol=0
     )
+    normals = some_directions(2000)
+    front = normals[normals[:, 2] > 0.5]
     for environment in MAPS[:4]:
-        once = exposed(prefilter(environment)).diffuse(towards)
-        bright = exposed(prefilter(5 * environment)).diffuse(towards)
+        once = exposed(prefilter(environment)).diffuse(front)
+        bright = exposed(prefilter(5 * environment)).diffuse(front)
         torch.testing.assert_close(once, bright, rtol=1e-3, atol=1e-4)
-        assert 0.6 < once.mean() < 1.7
+        assert 0.7 < once.mean() < 1.4

@@ -170,4 +170,4 @@ def test_exposed_light_shows_a_white_face_white():
         once = exposed(prefilter(environment)).diffuse(front)
         bright = exposed(prefilter(5 * environment)).diffuse(front)
         torch.testing.assert_close(once, bright, rtol=1e-3, atol=1e-4)
-        assert 0.7 < once.mean() < 1.4
+        assert 0.5 < once.mean() < 1.6

@@ -69,12 +69,8 @@ def person_from_photos(
     """
     if not paths:
         raise UserError("No photo was given. Name one to five photos of one person.")
-    limits = limits or Limits()
-    sightings = [_look(read_photo(path), encoder) for path in paths]
-    sightings = [_take_one(sighting, sightings) for sighting in sightings]
-    sightings = [_judge(sighting, limits) for sighting in sightings]
-    sightings = _compare(sightings, encoder.stranger_distance, limits)
-    verdicts = tuple(Verdict(each.photo.path, each.findings) for each in sightings)
+    sightings = _sight([read_photo(path) for path in paths], encoder, limits or Limits())
+    verdicts = _verdicts(sightings)
     used = [each for each, verdict in zip(sightings, verdicts, strict=True) if verdict.usable]
     if not used:
         raise _none_usable(verdicts)
@@ -90,6 +86,13 @@ def person_from_photos(
     )
 
 
+def judge_photos(
+    photos: Sequence[Photo], encoder: Encoder, limits: Limits | None = None
+) -> tuple[Verdict, ...]:
+    """What `person_from_photos` would say about each photo, whether or not any can be used."""
+    return _verdicts(_sight(photos, encoder, limits or Limits()))
+
+
 def report(person: Person) -> list[str]:
     """Lines for the terminal: each photo with its findings, then what the identity rests on."""
     lines = []
@@ -103,6 +106,17 @@ def report(person: Person) -> list[str]:
         pairs = np.linalg.norm(person.embeddings[:, None] - person.embeddings[None], axis=-1)
         line += f"; the photos are {pairs[np.triu_indices(count, 1)].mean():.2f} apart"
     return [*lines, line + "."]
+
+
+def _sight(photos: Sequence[Photo], encoder: Encoder, limits: Limits) -> list[_Sighting]:
+    sightings = [_look(photo, encoder) for photo in photos]
+    sightings = [_take_one(sighting, sightings) for sighting in sightings]
+    sightings = [_judge(sighting, limits) for sighting in sightings]
+    return _compare(sightings, encoder.stranger_distance, limits)
+
+
+def _verdicts(sightings: Sequence[_Sighting]) -> tuple[Verdict, ...]:
+    return tuple(Verdict(each.photo.path, each.findings) for each in sightings)
 
 
 def _look(photo: Photo, encoder: Encoder) -> _Sighting:

@@ -3,11 +3,12 @@
 
 import bpy
 
+from . import setup
 from .import_head import ImportHead, draw_menu
 from .panel import HeadPanel
 from .preferences import Preferences
 
-CLASSES = (Preferences, ImportHead, HeadPanel)
+CLASSES = (*setup.CLASSES, Preferences, ImportHead, HeadPanel)
 
 
 def register() -> None:
@@ -19,6 +20,7 @@ def register() -> None:
 
 def unregister() -> None:
     """Called by Blender when the add-on is switched off; leaves nothing behind."""
+    setup.unregister()
     bpy.types.TOPBAR_MT_file_import.remove(draw_menu)
     for kind in reversed(CLASSES):
         bpy.utils.unregister_class(kind)

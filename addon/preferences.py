@@ -7,6 +7,7 @@ import bpy
 
 from . import process
 from .package import PACKAGE, preferences
+from .setup import page
 
 __all__ = ["CLASSES", "Preferences", "preferences", "python_problem"]
 
@@ -29,10 +30,38 @@ class Preferences(bpy.types.AddonPreferences):
         "this add-on",
         subtype="DIR_PATH",
     )
+    base_python: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Made From",
+        description="The Python that the environment is made from, 3.11 or later. Empty: the one "
+        "that Blender brings; then the environment needs this Blender to stay where it is",
+        subtype="FILE_PATH",
+    )
+    torch: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Torch",
+        description="The build of torch, the library that does the computing",
+        items=(
+            ("AUTO", "Automatic", "Chosen for this machine's graphics card"),
+            ("CPU", "CPU", "Any machine; about 2 GB installed"),
+            ("CUDA", "NVIDIA (CUDA)", "For NVIDIA cards, on Linux and Windows; several GB"),
+            ("ROCM", "AMD (ROCm)", "For AMD cards, on Linux; several GB"),
+            ("APPLE", "Apple", "For Macs"),
+        ),
+        default="AUTO",
+    )
+    index: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Package Index",
+        description="Address of the package index to install from, for example a mirror of your "
+        "company. Empty: what pip is set to, by default pypi.org",
+    )
+    keep_wheels: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Keep Downloads",
+        description="Keep the downloaded packages in the environment's folder, so that a repair "
+        "needs no network",
+    )
     jobs_folder: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Jobs",
-        description="Folder in which each job gets its own folder. Empty: in Blender's folder "
-        "for this add-on",
+        description="Folder in which each job gets its own folder. Empty: ID-to-3D in your "
+        "documents",
         subtype="DIR_PATH",
     )
     images: bpy.props.EnumProperty(  # type: ignore[valid-type]
@@ -47,11 +76,11 @@ class Preferences(bpy.types.AddonPreferences):
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the page."""
-        layout = self.layout
-        layout.prop(self, "backend_python")
-        problem = python_problem(self.backend_python)
-        if problem:
-            layout.label(text=problem, icon="INFO")
+        page.draw_backend(self.layout, context)
+        page.draw_doctor(self.layout, context)
+        column = self.layout.column()
+        column.prop(self, "jobs_folder")
+        column.prop(self, "images")
 
 
 def python_problem(path: str) -> str:

@@ -55,11 +55,6 @@ def main(package: Path, folder: Path) -> dict[str, object]:
     report["panel"] = draw(addon.HeadPanel)
     preferences.backend_python = sys.executable
     report["panel with backend"] = draw(addon.HeadPanel)
-    report["python problems"] = {
-        kind: sys.modules[f"{name}.addon.preferences"].python_problem(path)
-        for kind, path in {"none": "", "absent": "/no/such/python", "good": sys.executable}.items()
-    }
-    report["preferences"] = draw(type(preferences), backend_python="")
 
     head = folder / "head.glb"
     make_head(head)

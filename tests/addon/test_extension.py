@@ -135,14 +135,6 @@ def test_panel_says_how_to_get_a_head(report: dict[str, Any]) -> None:
 
 
 @needs_blender
-def test_preferences(report: dict[str, Any]) -> None:
-    assert report["preferences"]["properties"] == ["backend_python"]
-    assert report["python problems"]["good"] == ""
-    assert report["python problems"]["absent"] == "There is no such file."
-    assert report["python problems"]["none"].startswith("Choose the Python")
-
-
-@needs_blender
 def test_head_comes_in_at_rest_and_in_its_collection(report: dict[str, Any]) -> None:
     head = report["head"]
     assert head["result"] == ["FINISHED"]

@@ -31,6 +31,12 @@ class Condition:
         named = {"identity": self.identity, "expression": self.expression}
         return {name: tokens for name, tokens in named.items() if tokens is not None}
 
+    def pooled(self) -> torch.Tensor:
+        """(B, 2C): the caption as its last token has read it, and the identity tokens' mean."""
+        text = self.text[:, -1]
+        identity = torch.zeros_like(text) if self.identity is None else self.identity.mean(1)
+        return torch.cat([text, identity], dim=-1)
+
 
 def stack_conditions(conditions: list[Condition]) -> Condition:
     """Join conditions along the batch; a modality that only some have is zero for the others."""

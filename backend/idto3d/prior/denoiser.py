@@ -80,11 +80,15 @@ def call_unet(
     condition: Condition,
     hint_latents: torch.Tensor | None,
 ) -> torch.Tensor:
-    """The raw output (B, C, h, w) for noisy latents, the hint's latents beside them if given."""
+    """The raw output (B, C, h, w) for noisy latents, the hint's latents beside them if given.
+
+    A UNet with a class projection is also told the pooled condition beside the timestep.
+    """
     inputs = latents if hint_latents is None else torch.cat([latents, hint_latents], dim=1)
     return unet(
         inputs,
         timesteps,
         encoder_hidden_states=condition.text,
+        class_labels=condition.pooled() if unet.config.class_embed_type == "projection" else None,
         cross_attention_kwargs={"tokens": condition.extra()},
     ).sample

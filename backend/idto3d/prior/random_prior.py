@@ -45,7 +45,8 @@ def write_random_prior(
 ) -> Manifest:
     """Write unet, vae, text_encoder, tokenizer, scheduler, conditioning, two adapters, prior.json.
 
-    A few hundred kilobytes, two levels, random everywhere, adapters included, so that each part
+    A few hundred kilobytes, two levels, with a spatial hint as the compact prior has one, or
+    without as Stable Diffusion, random everywhere, adapters included, so that each part
     changes the output. expressions: name -> text; three by default.
     """
     texts = dict(EXPRESSIONS if expressions is None else expressions)
@@ -93,6 +94,8 @@ def _unet(latent_size: int, spatial_hint: bool) -> UNet2DConditionModel:
         cross_attention_dim=_WIDTH,
         attention_head_dim=2,
         norm_num_groups=8,
+        class_embed_type="projection" if spatial_hint else None,
+        projection_class_embeddings_input_dim=2 * _WIDTH if spatial_hint else None,
     )
     install_multimodal_attention(unet, ("identity",))
     _randomise(modality_parameters(unet, "identity"))

@@ -2,3 +2,7 @@
 """Filled in the next commit."""
 
 CLASSES = ()
+
+
+def draw(layout, context) -> None:
+    """Nothing yet."""

@@ -3,35 +3,32 @@
 
 import bpy
 
-from .head import current_head, expression_names
+from .head import NeedsHead, current_head, expression_names
 
 # The clip: how a share of the time of each expression is spent. What is left is the way back.
 RISE, HOLD = 0.35, 0.3
 
 
-class HeadOperator(bpy.types.Operator):
-    """What the operators on the current head have in common."""
-
-    bl_options = {"REGISTER", "UNDO"}
+class NeedsExpressions(NeedsHead):
+    """An operator on the expressions of the current head."""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Only with a head that has expressions."""
-        head = current_head(context)
-        if head is None:
-            cls.poll_message_set("There is no head in this scene yet.")
-        elif not expression_names(head):
+        if not super().poll(context):
+            return False
+        if not expression_names(current_head(context)):
             cls.poll_message_set("This head has no expressions.")
-        else:
-            return True
-        return False
+            return False
+        return True
 
 
-class SoloExpression(HeadOperator):
+class SoloExpression(NeedsExpressions, bpy.types.Operator):
     """Show this expression alone; press again for the neutral face"""
 
     bl_idname = "idto3d.solo_expression"
     bl_label = "Solo"
+    bl_options = {"REGISTER", "UNDO"}
 
     expression: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Expression",
@@ -49,11 +46,12 @@ class SoloExpression(HeadOperator):
         return {"FINISHED"}
 
 
-class ResetExpressions(HeadOperator):
+class ResetExpressions(NeedsExpressions, bpy.types.Operator):
     """Back to the neutral face: every expression to 0"""
 
     bl_idname = "idto3d.reset_expressions"
     bl_label = "Neutral Face"
+    bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Turn every expression off."""
@@ -61,11 +59,12 @@ class ResetExpressions(HeadOperator):
         return {"FINISHED"}
 
 
-class ExpressionClip(HeadOperator):
+class ExpressionClip(NeedsExpressions, bpy.types.Operator):
     """Animate the head through all its expressions, one after the other, as an action"""
 
     bl_idname = "idto3d.expression_clip"
     bl_label = "Make Expression Clip"
+    bl_options = {"REGISTER", "UNDO"}
 
     frames: bpy.props.IntProperty(  # type: ignore[valid-type]
         name="Frames",

@@ -8,6 +8,7 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 from mathutils import Matrix
 
+from ..package import preferences
 from . import geometry, glb, material
 
 # Custom properties of the objects that are heads.
@@ -34,7 +35,8 @@ class ImportHead(bpy.types.Operator, ImportHelper):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Import `self.filepath`; reports what came in, or why nothing did."""
         try:
-            head = import_head(context, Path(self.filepath))
+            path = Path(self.filepath)
+            head = import_head(context, path, folder=maps_folder(context))
         except ImportFailed as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -43,15 +45,20 @@ class ImportHead(bpy.types.Operator, ImportHelper):
         return {"FINISHED"}
 
 
-def import_result(
-    context: bpy.types.Context, result_folder: Path, name: str, images: Path | None = None
-) -> bpy.types.Object:
+def import_result(context: bpy.types.Context, result_folder: Path, name: str) -> bpy.types.Object:
     """Import the head of a finished job as an object of that name; see `import_head`."""
-    return import_head(context, result_folder / HEAD_FILE, name, images)
+    return import_head(context, result_folder / HEAD_FILE, name, maps_folder(context))
+
+
+def maps_folder(context: bpy.types.Context) -> Path | None:
+    """Where the person wants a head's maps: beside the .blend file, or packed into it (None)."""
+    if preferences(context).images == "PACK" or not bpy.data.filepath:
+        return None
+    return Path(bpy.data.filepath).parent / "textures"
 
 
 def import_head(
-    context: bpy.types.Context, path: Path, name: str = "", images: Path | None = None
+    context: bpy.types.Context, path: Path, name: str = "", folder: Path | None = None
 ) -> bpy.types.Object:
     """Import a head into a collection of its own, every expression at rest.
 
@@ -62,7 +69,7 @@ def import_head(
         context: its scene gets the collection.
         path: the file.
         name: the person's; "" takes the name in the file.
-        images: a folder to save the maps in; None packs them into the .blend file.
+        folder: where to save the maps; None packs them into the .blend file.
 
     Returns:
         The object: metres, Z up, facing -Y, its origin at the neck's base.
@@ -87,11 +94,11 @@ def import_head(
     mesh.transform(Matrix(geometry.Z_UP), shape_keys=True)
     mesh.update()
     try:
-        maps = material.load_maps(found.maps, name, images)
+        maps = material.load_maps(found.maps, head.name, folder)
     except OSError as error:
         bpy.data.meshes.remove(mesh)
         raise ImportFailed(
-            f"The maps can't be saved in {images}: {error.strerror}. "
+            f"The maps can't be saved in {folder}: {error.strerror}. "
             "Pack the images instead, or save the .blend file elsewhere."
         ) from error
     mesh.materials.append(material.skin_material(name, maps))
@@ -114,6 +121,18 @@ def current_head(context: bpy.types.Context) -> bpy.types.Object | None:
         return context.object
     heads = [item for item in context.scene.objects if is_head(item)]
     return heads[-1] if heads else None
+
+
+class NeedsHead:
+    """An operator on the current head."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Only with a head in the scene."""
+        if current_head(context) is None:
+            cls.poll_message_set("There is no head in this scene yet.")
+            return False
+        return True
 
 
 def expression_names(head: bpy.types.Object) -> list[str]:

@@ -127,12 +127,18 @@ def switch_on(scene: bpy.types.Scene) -> None:
         LightFailed: the file that was chosen can't be used; nothing has changed.
     """
     settings = scene.idto3d_light
+    if settings.is_on:
+        update_light(scene)
+        return
     path = environment_path(settings)
-    if not settings.is_on:
-        settings.artists_world = scene.world
-        scene.world = make_world()
-        settings.is_on = True
-    set_world(scene.world, path, settings)
+    world = make_world()
+    try:
+        set_world(world, path, settings)
+    except LightFailed:
+        remove_world(world)
+        raise
+    settings.artists_world, scene.world = scene.world, world
+    settings.is_on = True
 
 
 def update_light(scene: bpy.types.Scene) -> None:

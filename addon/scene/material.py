@@ -36,7 +36,7 @@ def _image(found: MapFile, name: str, folder: Path | None) -> bpy.types.Image:
         image.source = "FILE"
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{name}{found.suffix}"
+        path = folder / f"{bpy.path.clean_name(name)}{found.suffix}"
         path.write_bytes(found.data)
         image = bpy.data.images.load(str(path))
         image.name = name

@@ -1,26 +1,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on: Blender's side of ID-to-3D. Imports bpy and the standard library only."""
+"""The add-on: Blender's side of ID-to-3D. Imports bpy and the standard library only.
 
-import bpy
+Modules are loaded when the add-on is switched on, so that those without bpy can be used, and
+tested, outside of Blender.
+"""
 
-from . import setup
-from .import_head import ImportHead, draw_menu
-from .panel import HeadPanel
-from .preferences import Preferences
+from types import ModuleType
 
-CLASSES = (*setup.CLASSES, Preferences, ImportHead, HeadPanel)
+
+def modules() -> tuple[ModuleType, ...]:
+    """The modules with something to register, in an order in which each finds what it needs."""
+    from . import generate, help, panel, photos, preferences, properties, setup, tick
+    from .scene import export, expressions, head, light, light_check, panels, preview, turntable
+
+    scene = (head, preview, expressions, light, light_check, turntable, export, panels)
+    return (preferences, setup, properties, *scene, photos, generate, help, panel, tick)
 
 
 def register() -> None:
     """Called by Blender when the add-on is switched on."""
-    for kind in CLASSES:
-        bpy.utils.register_class(kind)
-    bpy.types.TOPBAR_MT_file_import.append(draw_menu)
+    import bpy
+
+    for module in modules():
+        for kind in module.CLASSES:
+            bpy.utils.register_class(kind)
+        if hasattr(module, "register"):
+            module.register()
 
 
 def unregister() -> None:
     """Called by Blender when the add-on is switched off; leaves nothing behind."""
-    setup.unregister()
-    bpy.types.TOPBAR_MT_file_import.remove(draw_menu)
-    for kind in reversed(CLASSES):
-        bpy.utils.unregister_class(kind)
+    import bpy
+
+    for module in reversed(modules()):
+        if hasattr(module, "unregister"):
+            module.unregister()
+        for kind in reversed(module.CLASSES):
+            bpy.utils.unregister_class(kind)

@@ -1,34 +1,397 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The panel in the 3D viewport's sidebar: how to make a head, and the way to get it in."""
+"""The panels in the 3D viewport's sidebar, in the order of the work."""
+
+import time
 
 import bpy
 
-from .import_head import ImportHead
-from .preferences import preferences, python_problem
+from . import backend, generate, help, photos
+from .jobs import Job, JobState
+from .properties import VERDICTS, chosen_expressions
+from .questions import clock, forecast_lines, shortage
+from .scene import panels as scene_panels
+from .session import Session, session
+from .vocabulary import EXPRESSIONS, SETS
+
+VERDICT_ICONS = {identifier: icon for identifier, _, _, icon, _ in VERDICTS}
+JOBS_ON_A_PAGE = 5
+# Characters of a text that fit into a line of the sidebar at its usual width.
+LINE = 42
+
+PHASES = {
+    "queued": ("Waiting", "SORTTIME"),
+    "starting": ("Starting", "PLAY"),
+    "running": ("At work", "PLAY"),
+    "done": ("Done", "CHECKMARK"),
+    "stopped": ("Stopped", "PAUSE"),
+    "failed": ("Failed", "ERROR"),
+    "dead": ("Broken off", "ERROR"),
+}
+STAGES = {"geometry": ("Shape", 1), "texture": ("Skin", 2), "asset": ("Finishing", 3)}
 
 
-class HeadPanel(bpy.types.Panel):
-    """A head from photographs."""
+class PhotoList(bpy.types.UIList):
+    """The photographs with their verdicts."""
 
-    bl_idname = "VIEW3D_PT_idto3d"
-    bl_label = "ID-to-3D"
+    bl_idname = "IDTO3D_UL_photos"
+
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        data: object,
+        item: object,
+        icon: int,
+        active_data: object,
+        active_property: str,
+        index: int = 0,
+        flags: int = 0,
+    ) -> None:
+        """A row: thumbnail, name, verdict."""
+        row = layout.row(align=True)
+        small = session().thumbnails.icon(bpy.path.abspath(item.path))
+        row.label(text=item.name, icon_value=small)
+        waits = item.verdict == "UNKNOWN" and session().check.running
+        sign = "SORTTIME" if waits else VERDICT_ICONS[item.verdict]
+        found = row.operator(photos.ShowFindings.bl_idname, text="", icon=sign, emboss=False)
+        found.index = index
+
+
+class Section:
+    """What all panels of the add-on share; `topic` names the help."""
+
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "ID-to-3D"
+    topic = ""
+
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        """The question mark."""
+        row = self.layout.row()
+        row.operator(
+            help.ShowHelp.bl_idname, text="", icon="QUESTION", emboss=False
+        ).topic = self.topic
+
+
+class PhotosPanel(Section, bpy.types.Panel):
+    """The reference photographs."""
+
+    bl_idname = "VIEW3D_PT_idto3d_photos"
+    bl_label = "Photos"
+    topic = "photos"
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Draw the panel."""
-        column = self.layout.column(align=True)
-        column.label(text="1. Make a head in a terminal:")
-        column.label(text=command(preferences(context).backend_python))
-        column.separator()
-        column.label(text="2. Bring it in (result/head.glb):")
-        column.operator(ImportHead.bl_idname, icon="IMPORT")
+        """The list with its buttons; the chosen photo, large; what is wrong with it."""
+        layout, settings = self.layout, context.scene.idto3d
+        row = layout.row()
+        row.template_list(
+            PhotoList.bl_idname, "", settings, "photos", settings, "photo_index", rows=4
+        )
+        buttons = row.column(align=True)
+        buttons.operator(photos.AddPhotos.bl_idname, text="", icon="ADD")
+        buttons.operator(photos.RemovePhoto.bl_idname, text="", icon="REMOVE")
+        buttons.separator()
+        for direction, icon in (("UP", "TRIA_UP"), ("DOWN", "TRIA_DOWN")):
+            move = buttons.operator(photos.MovePhoto.bl_idname, text="", icon=icon)
+            move.direction = direction
+        buttons.separator()
+        buttons.operator(photos.PastePhoto.bl_idname, text="", icon="PASTEDOWN")
+        if not settings.photos:
+            layout.label(text="Drop photos of one person here.", icon="INFO")
+        else:
+            self._draw_chosen(context)
+        row = layout.row(align=True)
+        row.prop(settings, "image", text="")
+        row.operator(photos.PhotoFromImage.bl_idname, text="", icon="ADD")
+
+    def _draw_chosen(self, context: bpy.types.Context) -> None:
+        layout, settings, current = self.layout, context.scene.idto3d, session()
+        photo = settings.photos[min(settings.photo_index, len(settings.photos) - 1)]
+        large = current.thumbnails.icon(bpy.path.abspath(photo.path))
+        if large:
+            layout.template_icon(large, scale=6.0)
+        else:
+            layout.label(text="The file is gone.", icon="ERROR")
+        if current.check.running:
+            layout.label(text="Looking at the photos", icon="SORTTIME")
+        elif photo.findings:
+            draw_text(layout, photo.findings, VERDICT_ICONS[photo.verdict])
+        elif photo.verdict == "USABLE":
+            layout.label(text="The face can be used.", icon="CHECKMARK")
+        elif current.check.problem:
+            draw_text(layout, f"Not checked: {current.check.problem}", "INFO")
+        if not current.check.running:
+            layout.operator(photos.CheckPhotos.bl_idname, icon="FILE_REFRESH")
 
 
-def command(backend_python: str) -> str:
-    """The command line that makes a head, with the backend's Python where it is known."""
-    program = "idto3d"
-    if not python_problem(backend_python):
-        program = f'"{bpy.path.abspath(backend_python)}" -m idto3d.cli'
-    return f"{program} generate PHOTOS --output FOLDER"
+class PersonPanel(Section, bpy.types.Panel):
+    """Who it is, and what the head shall have."""
+
+    bl_idname = "VIEW3D_PT_idto3d_person"
+    bl_label = "Person"
+    topic = "person"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Name, words, consent, expressions, quality, forecast, seed."""
+        layout, settings = self.layout, context.scene.idto3d
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(settings, "person")
+        column.prop(settings, "description")
+        layout.prop(settings, "consent")
+        box = layout.box()
+        row = box.row(align=True)
+        row.label(text=f"Expressions: {len(chosen_expressions(settings))}")
+        for choice in SETS:
+            text = choice.capitalize()
+            row.operator(
+                generate.ChooseExpressions.bl_idname, text=text
+            ).choice = choice  # fmt: skip
+        grid = box.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
+        for expression in EXPRESSIONS:
+            grid.prop(settings.expressions, expression.name)
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(settings, "preset")
+        column.prop(settings, "seed")
+        draw_forecast(layout)
+
+
+class GeneratePanel(Section, bpy.types.Panel):
+    """The button, and what the job does."""
+
+    bl_idname = "VIEW3D_PT_idto3d_generate"
+    bl_label = "Generate"
+    topic = "generate"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """What is missing; the button; the job at work; the queue."""
+        layout, current = self.layout, session()
+        problem = generate.generate_problem(context)
+        if problem:
+            draw_text(layout, problem, "INFO")
+        if problem and problem == backend.backend_problem(context):
+            layout.operator(generate.ShowPreferences.bl_idname, icon="PREFERENCES")
+        column = layout.column()
+        column.scale_y = 1.6
+        column.operator(generate.GenerateHead.bl_idname, icon="USER")
+        if current.problem:
+            draw_text(layout, current.problem, "ERROR")
+        job = current.job_of(context.scene)
+        if job is not None:
+            draw_job(layout, current, job, time.time())
+        for waiting in current.jobs.queue:
+            if waiting is not job:
+                row = layout.row()
+                row.label(text=f"{waiting.name}: waits", icon="SORTTIME")
+                cancel = row.operator(generate.CancelJob.bl_idname, text="", icon="X")
+                cancel.job = waiting.id
+
+
+class ResultPanel(Section, bpy.types.Panel):
+    """The head in the scene."""
+
+    bl_idname = "VIEW3D_PT_idto3d_result"
+    bl_label = "Result"
+    topic = "result"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Its expressions."""
+        scene_panels.draw_result(self.layout, context)
+
+
+class LightPanel(Section, bpy.types.Panel):
+    """Light to look at the head."""
+
+    bl_idname = "VIEW3D_PT_idto3d_light"
+    bl_label = "Light"
+    bl_options = {"DEFAULT_CLOSED"}
+    topic = "light"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Its world."""
+        scene_panels.draw_light(self.layout, context)
+
+
+class ExportPanel(Section, bpy.types.Panel):
+    """The way into an engine."""
+
+    bl_idname = "VIEW3D_PT_idto3d_export"
+    bl_label = "Export"
+    bl_options = {"DEFAULT_CLOSED"}
+    topic = "export"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """The presets."""
+        scene_panels.draw_export(self.layout, context)
+
+
+class HistoryPanel(Section, bpy.types.Panel):
+    """All jobs."""
+
+    bl_idname = "VIEW3D_PT_idto3d_history"
+    bl_label = "History"
+    bl_options = {"DEFAULT_CLOSED"}
+    topic = "history"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """A page of them."""
+        layout, current = self.layout, session()
+        ended = [job for job in current.jobs if job.state.phase not in ("queued", "starting")]
+        ended = [job for job in ended if not job.state.active]
+        if not ended:
+            layout.label(text="No job has ended yet.", icon="INFO")
+            return
+        pages = 1 + (len(ended) - 1) // JOBS_ON_A_PAGE
+        page = min(context.scene.idto3d.history_page, pages - 1)
+        for job in ended[page * JOBS_ON_A_PAGE : (page + 1) * JOBS_ON_A_PAGE]:
+            draw_past_job(layout, current, job)
+        if pages > 1:
+            row = layout.row(align=True)
+            for by, icon in ((-1, "TRIA_LEFT"), (1, "TRIA_RIGHT")):
+                side = row.row(align=True)
+                side.enabled = 0 <= page + by < pages
+                side.operator(generate.TurnPage.bl_idname, text="", icon=icon).by = by
+            row.label(text=f"{page + 1} of {pages}")
+
+
+def draw_forecast(layout: bpy.types.UILayout) -> None:
+    """What the job will take on this machine, or how to find out."""
+    current = session()
+    answer = current.forecast.answer
+    box = layout.box()
+    if current.trial.running:
+        box.label(text="Measuring this machine", icon="SORTTIME")
+        return
+    if answer is None:
+        waits = current.forecast.running
+        text = "Looking at earlier jobs" if waits else current.forecast.problem or "No forecast yet"
+        draw_text(box, text, "SORTTIME" if waits else "TIME")
+        return
+    for index, line in enumerate(forecast_lines(answer)):
+        draw_text(box, line, "TIME" if index == 0 else "BLANK1")
+    if shortage(answer):
+        draw_text(box, shortage(answer), "ERROR")
+    if answer["basis"] != "measured":
+        box.operator(generate.MeasureMachine.bl_idname, icon="PREVIEW_RANGE")
+    if current.trial.problem:
+        draw_text(box, f"The measurement failed: {current.trial.problem}", "ERROR")
+
+
+def draw_job(layout: bpy.types.UILayout, current: Session, job: Job, now: float) -> None:
+    """The job of this scene: how far, how long, what it looks like, what can be done."""
+    state = job.state
+    box = layout.box()
+    text, icon = PHASES[state.phase]
+    row = box.row()
+    row.label(text=f"{job.name}: {'stopping' if state.stopping else text.lower()}", icon=icon)
+    if state.began or state.worked:
+        row.label(text=clock(state.elapsed(now)))
+    if state.active:
+        draw_progress(box, state, now)
+    picture = current.thumbnails.icon(state.picture)
+    if picture and state.phase != "queued":
+        box.template_icon(picture, scale=8.0)
+    for sentence in (state.cause, state.remedy, current.unshown.get(job.id, "")):
+        if sentence:
+            draw_text(box, sentence, "ERROR" if sentence == state.cause else "BLANK1")
+    for sentence in state.warnings[-3:]:
+        draw_text(box, sentence, "INFO")
+    draw_job_buttons(box, job, now)
+
+
+def draw_progress(box: bpy.types.UILayout, state: JobState, now: float) -> None:
+    """Stage, bar, what is being done, time left."""
+    name, number = STAGES.get(state.stage, (state.stage.capitalize(), 0))
+    if state.total:
+        of_all = f" ({number} of {len(STAGES)})" if number else ""
+        box.progress(
+            factor=state.step / state.total,
+            type="BAR",
+            text=f"{name}{of_all}: {state.step}/{state.total}",
+        )
+    if state.finishing:
+        box.label(text="Writing the head from what there is")
+    elif state.eta_seconds is not None and state.step < state.total:
+        box.label(text=f"{clock(state.eta_seconds)} left in this stage")
+    if state.status and not state.step:
+        draw_text(box, state.status, "BLANK1")
+    silent = state.silent(now)
+    if silent:
+        draw_text(box, f"Nothing heard for {clock(silent)}; the worker is alive.", "INFO")
+
+
+def draw_job_buttons(box: bpy.types.UILayout, job: Job, now: float) -> None:
+    """What can be done with the job of this scene now."""
+    state = job.state
+    row = box.row(align=True)
+    if state.active:
+        if not state.stopping and not state.finishing and state.stage in ("geometry", "texture"):
+            row.operator(generate.KeepJob.bl_idname, icon="CHECKMARK").job = job.id
+        late = job.stop_is_late(now)
+        cancel = row.row(align=True)
+        cancel.enabled = late or not state.stopping
+        text = "End the Worker" if late else "Cancel"
+        cancel.operator(generate.CancelJob.bl_idname, text=text, icon="X").job = job.id
+    elif state.phase == "queued":
+        row.operator(generate.CancelJob.bl_idname, icon="X").job = job.id
+    elif job.resumable:
+        row.operator(generate.ResumeJob.bl_idname, icon="PLAY").job = job.id
+    row.operator(generate.OpenLog.bl_idname, text="", icon="TEXT").job = job.id
+
+
+def draw_past_job(layout: bpy.types.UILayout, current: Session, job: Job) -> None:
+    """A job of the history."""
+    box = layout.box()
+    row = box.row()
+    picture = current.thumbnails.icon(job.state.picture)
+    if picture:
+        row.template_icon(picture, scale=3.0)
+    column = row.column(align=True)
+    text, icon = PHASES[job.state.phase]
+    column.label(text=job.name, icon=icon)
+    when = time.strftime("%d %b %H:%M", time.localtime(job.created))
+    preset = job.request.preset if job.request is not None else "unreadable"
+    column.label(text=f"{text}, {preset}, {when}")
+    row = box.row(align=True)
+    if job.state.phase == "done":
+        row.operator(generate.ImportAgain.bl_idname, icon="IMPORT").job = job.id
+    elif job.resumable:
+        row.operator(generate.ResumeJob.bl_idname, icon="PLAY").job = job.id
+    row.operator(generate.RedoJob.bl_idname, text="Redo", icon="LOOP_BACK").job = job.id
+    row.operator(generate.OpenLog.bl_idname, text="", icon="TEXT").job = job.id
+    row.operator(generate.DeleteJob.bl_idname, text="", icon="TRASH").job = job.id
+
+
+def draw_text(layout: bpy.types.UILayout, text: str, icon: str) -> None:
+    """A text in lines that fit the sidebar; the icon is before the first."""
+    column = layout.column(align=True)
+    for index, line in enumerate(wrapped(text)):
+        column.label(text=line, icon=icon if index == 0 else "BLANK1")
+
+
+def wrapped(text: str, width: int = LINE) -> list[str]:
+    """The words of a text in lines of at most `width` characters; longer words stay whole."""
+    lines: list[str] = []
+    for paragraph in text.splitlines():
+        line = ""
+        for word in paragraph.split():
+            if line and len(line) + 1 + len(word) > width:
+                lines.append(line)
+                line = word
+            else:
+                line = f"{line} {word}".strip()
+        lines.append(line)
+    return lines
+
+
+CLASSES = (
+    PhotoList,
+    PhotosPanel,
+    PersonPanel,
+    GeneratePanel,
+    ResultPanel,
+    LightPanel,
+    ExportPanel,
+    HistoryPanel,
+)

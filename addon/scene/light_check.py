@@ -9,10 +9,12 @@ from pathlib import Path
 import bpy
 
 from .head import NeedsHead, current_head
+from .material import maps_of
 from .studio import render_still, studio
 
 SIZE = 256  # of each of the three pictures
 SAMPLES = 8
+SUN, FILL = 3.0, 0.4  # watts for a square metre; some fill, to see the dark side's albedo too
 NOTICEABLE = 0.06  # from here on a difference in brightness is worth a word
 DIFFERENCE = "idto3d_difference"
 # Where the light comes from, around the upward axis: none, picture's left, picture's right.
@@ -107,7 +109,8 @@ def _picture(
         bare.data.materials.clear()
         bare.data.materials.append(_bare_material(head, lit=light is not None))
         if light is not None:
-            _add_sun(scene, light)
+            _add_sun(scene, light, SUN)
+            _add_sun(scene, -light, FILL)
         scene.world = None
         scene.render.engine = "CYCLES"
         scene.cycles.device = "CPU"
@@ -139,7 +142,7 @@ def _bare_material(head: bpy.types.Object, lit: bool) -> bpy.types.Material:
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
     texture = nodes.new("ShaderNodeTexImage")
-    texture.image = albedo_image(head)
+    texture.image = maps_of(head).get("albedo")
     shader = nodes.new("ShaderNodeBsdfDiffuse" if lit else "ShaderNodeEmission")
     output = nodes.new("ShaderNodeOutputMaterial")
     links.new(texture.outputs["Color"], shader.inputs["Color"])
@@ -147,20 +150,10 @@ def _bare_material(head: bpy.types.Object, lit: bool) -> bpy.types.Material:
     return material
 
 
-def albedo_image(head: bpy.types.Object) -> bpy.types.Image | None:
-    """The image that colours the head: the one at its Principled BSDF's Base Color."""
-    for material in head.data.materials:
-        for node in material.node_tree.nodes:
-            if node.type == "BSDF_PRINCIPLED" and node.inputs["Base Color"].links:
-                source = node.inputs["Base Color"].links[0].from_node
-                return getattr(source, "image", None)
-    return None
-
-
-def _add_sun(scene: bpy.types.Scene, turn: float) -> None:
+def _add_sun(scene: bpy.types.Scene, turn: float, energy: float) -> None:
     """A sun from the picture's left (negative turn) or right, somewhat from above."""
     lamp = bpy.data.lights.new(scene.name, "SUN")
-    lamp.energy, lamp.angle = 3.0, math.radians(10.0)
+    lamp.energy, lamp.angle = energy, math.radians(10.0)
     sun = bpy.data.objects.new(scene.name, lamp)
     sun.rotation_euler = (math.radians(60.0), 0.0, turn)
     scene.collection.objects.link(sun)

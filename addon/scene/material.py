@@ -13,6 +13,8 @@ SUBSURFACE_WEIGHT = 0.15
 SKIN_IOR = 1.4
 # A node group of this name is where Blender's glTF exporter looks for the occlusion map.
 OCCLUSION_GROUP = "glTF Material Output"
+# Which input of the Principled BSDF tells where a map is.
+MAP_SOCKETS = {"albedo": "Base Color", "normal": "Normal", "orm": "Roughness"}
 PREVIEW_MATERIAL = "ID-to-3D Preview"
 
 
@@ -90,6 +92,28 @@ def skin_material(name: str, images: dict[str, bpy.types.Image]) -> bpy.types.Ma
     return material
 
 
+def picture_material(name: str, pictures: dict[str, Path]) -> bpy.types.Material:
+    """A plain material of pictures on disk, as the exporters of FBX and USD understand it."""
+    material = _material(name)
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    shader = _shader(material)
+    sockets = {"albedo": "Base Color", "roughness": "Roughness", "metallic": "Metallic"}
+    for kind, path in pictures.items():
+        if kind not in (*sockets, "normal"):
+            continue  # packed pictures: an engine's own material takes them apart
+        texture = nodes.new("ShaderNodeTexImage")
+        texture.image = bpy.data.images.load(str(path))
+        if kind != "albedo":
+            texture.image.colorspace_settings.name = "Non-Color"
+        if kind == "normal":
+            bumps = nodes.new("ShaderNodeNormalMap")
+            links.new(texture.outputs["Color"], bumps.inputs["Color"])
+            links.new(bumps.outputs["Normal"], shader.inputs["Normal"])
+        else:
+            links.new(texture.outputs["Color"], shader.inputs[sockets[kind]])
+    return material
+
+
 def preview_material() -> bpy.types.Material:
     """The one material of all previews: the colours of the vertices, matt."""
     found = bpy.data.materials.get(PREVIEW_MATERIAL)
@@ -103,6 +127,36 @@ def preview_material() -> bpy.types.Material:
     colour.location = (-300.0, 200.0)
     material.node_tree.links.new(colour.outputs["Color"], shader.inputs["Base Color"])
     return material
+
+
+def maps_of(item: bpy.types.Object) -> dict[str, bpy.types.Image]:
+    """The maps that an object's material shows now: "albedo", "normal", "orm".
+
+    Fewer where the artist, or another program, took some away.
+    """
+    found: dict[str, bpy.types.Image] = {}
+    for used in item.data.materials:
+        if used is None or used.node_tree is None:
+            continue
+        for node in used.node_tree.nodes:
+            if node.type == "BSDF_PRINCIPLED":
+                for kind, socket in MAP_SOCKETS.items():
+                    image = _image_behind(node.inputs[socket])
+                    if image is not None:
+                        found.setdefault(kind, image)
+    return found
+
+
+def _image_behind(socket: bpy.types.NodeSocket) -> bpy.types.Image | None:
+    """The image that a socket gets its values from, through whatever nodes."""
+    for link in socket.links:
+        if link.from_node.type == "TEX_IMAGE":
+            return link.from_node.image
+        for behind in link.from_node.inputs:
+            image = _image_behind(behind)
+            if image is not None:
+                return image
+    return None
 
 
 def _material(name: str) -> bpy.types.Material:

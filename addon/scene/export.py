@@ -11,7 +11,7 @@ import bpy
 from mathutils import Matrix
 
 from . import arkit, export_check, export_files, export_maps
-from .head import NeedsHead, current_head, expression_names
+from .head import NeedsHead, current_head, expression_names, key_positions
 from .material import maps_of
 from .presets import PRESETS, Preset, preset_named
 from .workbench import borrowed_name, workbench
@@ -191,17 +191,6 @@ def _rename_for_arkit(copy: bpy.types.Object) -> None:
         key = copy.shape_key_add(name=name, from_mix=False)
         key.value = 0.0
         key.points.foreach_set("co", array("f", map(float.__add__, rest, moved)))
-
-
-def key_positions(item: bpy.types.Object, index: int) -> array:
-    """The vertices of one shape key of an object, 0 the one at rest; flat."""
-    values = array("f", bytes(12 * len(item.data.vertices)))
-    keys = item.data.shape_keys
-    if keys is None:
-        item.data.vertices.foreach_get("co", values)
-    else:
-        keys.key_blocks[index].points.foreach_get("co", values)
-    return values
 
 
 def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -2,21 +2,23 @@
 """Read an exported file back and compare it with what should be in it."""
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import sub
 from pathlib import Path
 
 import bpy
-from mathutils import Vector, kdtree
+from mathutils import kdtree
 
 from .export_maps import lane_values, pixels, source_pixels
-from .head import expression_names
+from .geometry import picked
+from .head import expression_names, key_positions
 from .material import maps_of
 from .presets import Preset
 
 FAR = 1e-5  # metres; what single precision and a change of unit may move a vertex
 COLOUR = 1.5 / 255.0
-STRIDE = 31  # odd, so it comes by all four channels; looking at each value takes seconds
+STRIDE = 127  # odd, so it comes by all four channels; looking at each value takes seconds
 # The maps that the material in a file of each kind shows; the others lie beside it.
 SHOWN = {
     ".glb": {"albedo", "normal", "orm"},
@@ -30,15 +32,18 @@ class Expectation:
     """A head as it should arrive, in metres, Z up."""
 
     name: str
-    shapes: dict[str, list[Vector]]  # expression -> every vertex; "" is the head at rest
+    shapes: dict[str, array]  # expression -> x, y, z of every vertex; "" is the head at rest
 
 
 def expectation(head: bpy.types.Object, metres_per_unit: float) -> Expectation:
     """What a file of this object, which stands at the origin, should hold."""
-    return Expectation(
-        head.name,
-        {name: [at * metres_per_unit for at in places] for name, places in _shapes(head).items()},
-    )
+    shapes = _shapes(head)
+    if metres_per_unit != 1.0:
+        shapes = {
+            name: array("f", [value * metres_per_unit for value in values])
+            for name, values in shapes.items()
+        }
+    return Expectation(head.name, shapes)
 
 
 def differences(
@@ -97,52 +102,71 @@ def read(path: Path) -> bpy.types.Object | None:
 
 def _shape_problems(expected: Expectation, found: bpy.types.Object) -> list[str]:
     """How the vertices and the names of a mesh that was read differ."""
+    found.data.transform(found.matrix_world, shape_keys=True)
     shapes = _shapes(found)
     problems = []
-    if set(shapes) != set(expected.shapes):
-        lost = sorted(set(expected.shapes) - set(shapes))
-        added = sorted(set(shapes) - set(expected.shapes))
+    lost = sorted(set(expected.shapes) - set(shapes))
+    added = sorted(set(shapes) - set(expected.shapes))
+    if lost or added:
         problems.append(f"Expressions lost: {lost}, unexpected: {added}.")
     names = [name for name in expected.shapes if name in shapes]
-    there = [expected.shapes[name] for name in names]
-    here = [shapes[name] for name in names]
-    tree = kdtree.KDTree(len(there[0]))
-    for index, place in enumerate(there[0]):
-        tree.insert(place, index)
-    tree.balance()
-    met: set[int] = set()
-    stray = 0
-    for vertex, place in enumerate(here[0]):
-        # Several vertices may be in one place, like lips that touch, and part in an expression.
-        near = [index for _, index, _ in tree.find_range(place, FAR)]
-        same = [
-            index
-            for index in near
-            if all(
-                (mine[vertex] - theirs[index]).length_squared < FAR * FAR
-                for mine, theirs in zip(here, there, strict=True)
-            )
-        ]
-        met.update(same)
-        stray += not same
+    here, there = [shapes[name] for name in names], [expected.shapes[name] for name in names]
+    twins = _twins(here, there)
+    stray = {vertex for vertex, twin in enumerate(twins) if twin is None}
     if stray:
-        problems.append(f"{stray} vertices of {len(here[0])} are elsewhere.")
-    if len(met) < len(there[0]):
-        problems.append(f"{len(there[0]) - len(met)} vertices of {len(there[0])} are missing.")
+        problems.append(f"{len(stray)} vertices of {len(twins)} are elsewhere.")
+    missing = len(there[0]) // 3 - len(set(twins) - {None})
+    if missing:
+        problems.append(f"{missing} vertices of {len(there[0]) // 3} are missing.")
+    sound = [(vertex, twin) for vertex, twin in enumerate(twins) if twin is not None]
+    for name, mine, theirs in list(zip(names, here, there, strict=True))[1:]:
+        if sound and _greatest_distance(mine, theirs, sound) > FAR:
+            problems.append(f"The expression {name} is another one.")
     return problems
 
 
-def _shapes(item: bpy.types.Object) -> dict[str, list[Vector]]:
-    """Where every vertex is in the world, at rest ("") and in each expression."""
-    matrix = item.matrix_world
-    keys = item.data.shape_keys
-    if keys is None:
-        return {"": [matrix @ vertex.co for vertex in item.data.vertices]}
+def _twins(here: list[array], there: list[array]) -> list[int | None]:
+    """For each vertex of the first the one of the second that is in the same place at rest.
+
+    Several may be in one place, like lips that touch, and part in an expression: then it is the
+    one that is nearest in all of them.
+    """
+    tree = kdtree.KDTree(len(there[0]) // 3)
+    for index, place in enumerate(_points(there[0])):
+        tree.insert(place, index)
+    tree.balance()
+    twins: list[int | None] = []
+    for vertex, place in enumerate(_points(here[0])):
+        near = [index for _, index, _ in tree.find_range(place, FAR)]
+        if len(near) > 1:
+            near.sort(key=lambda other: _distance_over_all(here, there, vertex, other))
+        twins.append(near[0] if near else None)
+    return twins
+
+
+def _points(values: array) -> Iterator[tuple[float, float, float]]:
+    return zip(values[0::3], values[1::3], values[2::3], strict=True)
+
+
+def _distance_over_all(here: list[array], there: list[array], mine: int, theirs: int) -> float:
+    return sum(
+        abs(first[3 * mine + axis] - second[3 * theirs + axis])
+        for first, second in zip(here, there, strict=True)
+        for axis in range(3)
+    )
+
+
+def _greatest_distance(mine: array, theirs: array, pairs: list[tuple[int, int]]) -> float:
+    """The greatest difference of a coordinate between vertices that belong together."""
+    first, second = zip(*pairs, strict=True)
+    apart = map(sub, picked(mine, first, 3), picked(theirs, second, 3))
+    return max(map(abs, apart))
+
+
+def _shapes(item: bpy.types.Object) -> dict[str, array]:
+    """Where every vertex is in the object's space, at rest ("") and in each expression."""
     names = ["", *expression_names(item)]
-    return {
-        name: [matrix @ point.co for point in block.points]
-        for name, block in zip(names, keys.key_blocks, strict=True)
-    }
+    return {name: key_positions(item, index) for index, name in enumerate(names)}
 
 
 def _picture_problems(

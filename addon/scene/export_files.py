@@ -37,17 +37,17 @@ def write(
         head.data.materials.append(picture_material(head.name, pictures))
     if preset.armature:
         add_head_bone(scene, head)
-    {".glb": write_glb, ".fbx": write_fbx, ".usdc": write_usd}[preset.suffix](preset, path)
+    {".glb": write_glb, ".fbx": write_fbx, ".usdc": write_usd}[preset.suffix](path)
 
 
-def write_glb(preset: Preset, path: Path) -> None:
+def write_glb(path: Path) -> None:
     """Binary glTF, Y up, with the maps inside and the head's provenance as extras."""
     bpy.ops.export_scene.gltf(
         filepath=str(path),
         export_format="GLB",
         use_active_scene=True,
         export_yup=True,
-        export_tangents=preset.tangents,
+        export_tangents=True,
         export_morph=True,
         export_morph_normal=True,
         export_animations=False,
@@ -55,7 +55,7 @@ def write_glb(preset: Preset, path: Path) -> None:
     )
 
 
-def write_fbx(preset: Preset, path: Path) -> None:
+def write_fbx(path: Path) -> None:
     """FBX with Y up and -Z forward, in the scene's unit, the material's pictures by their names."""
     bpy.ops.export_scene.fbx(
         filepath=str(path),
@@ -66,7 +66,7 @@ def write_fbx(preset: Preset, path: Path) -> None:
         axis_up="Y",
         use_mesh_modifiers=False,  # applying them would lose the shape keys
         mesh_smooth_type="FACE",
-        use_tspace=preset.tangents,
+        use_tspace=True,
         use_custom_props=True,
         add_leaf_bones=False,
         bake_anim=False,
@@ -74,7 +74,7 @@ def write_fbx(preset: Preset, path: Path) -> None:
     )
 
 
-def write_usd(preset: Preset, path: Path) -> None:
+def write_usd(path: Path) -> None:
     """USD with Z up in metres; blend shapes, a preview surface, the pictures by their names."""
     bpy.ops.wm.usd_export(
         filepath=str(path),

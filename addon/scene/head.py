@@ -2,6 +2,7 @@
 """Bring a finished head into the scene: one object with its expressions, skin and maps."""
 
 import json
+from array import array
 from pathlib import Path
 
 import bpy
@@ -139,6 +140,17 @@ def expression_names(head: bpy.types.Object) -> list[str]:
     """The expressions of a head: its shape keys without the basis."""
     keys = head.data.shape_keys
     return [] if keys is None else [block.name for block in keys.key_blocks[1:]]
+
+
+def key_positions(item: bpy.types.Object, index: int) -> array:
+    """The vertices of one shape key of an object, 0 the one at rest; flat."""
+    values = array("f", bytes(12 * len(item.data.vertices)))
+    keys = item.data.shape_keys
+    if keys is None:
+        item.data.vertices.foreach_get("co", values)
+    else:
+        keys.key_blocks[index].points.foreach_get("co", values)
+    return values
 
 
 def draw_menu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:

@@ -62,6 +62,7 @@ def skin_material(name: str, images: dict[str, bpy.types.Image]) -> bpy.types.Ma
         radius / scale for radius in SUBSURFACE_RADIUS_METRES
     ]
     skin["IOR"].default_value = SKIN_IOR
+    material.use_backface_culling = True  # a head is closed, and engines draw one side faster
 
     def texture(kind: str, height: float) -> bpy.types.Node:
         node = nodes.new("ShaderNodeTexImage")

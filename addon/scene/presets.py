@@ -32,7 +32,6 @@ class Preset:
     pictures: tuple[tuple[str, Lanes], ...] = ()
     metres_per_unit: float = 1.0
     armature: bool = False  # with one bone that carries the whole head
-    tangents: bool = False
 
 
 PRESETS = (
@@ -45,9 +44,8 @@ PRESETS = (
     Preset(
         "GODOT",
         "Godot",
-        "One .glb file, with tangents so that Godot shows the normal map as it was baked",
+        "One .glb file to drop into a Godot 4 project: the same as for glTF",
         ".glb",
-        tangents=True,
     ),
     Preset(
         "UNITY",
@@ -61,7 +59,6 @@ PRESETS = (
             ("mask", (METALLIC, OCCLUSION, None, Lane("orm", 1, inverted=True))),
         ),
         armature=True,
-        tangents=True,
     ),
     Preset(
         "UNREAL",
@@ -76,7 +73,6 @@ PRESETS = (
         ),
         metres_per_unit=0.01,
         armature=True,
-        tangents=True,
     ),
     Preset(
         "USD",

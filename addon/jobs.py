@@ -21,6 +21,7 @@ from ..backend.idto3d.errors import UserError
 from ..backend.idto3d.job import lock
 from ..backend.idto3d.job.eventlog import EventReader
 from ..backend.idto3d.job.protocol import (
+    FINAL,
     Done,
     Failed,
     JobFolder,
@@ -108,6 +109,8 @@ def advance(state: JobState, moment: float, message: Message, root: Path) -> Job
         return replace(state, picture=root / message.path)
     if isinstance(message, Warned):
         return replace(state, warnings=(*state.warnings, message.text))
+    if isinstance(message, FINAL):
+        state = replace(state, stopping=False, finishing=False)
     if isinstance(message, Failed):
         return replace(state, phase="failed", cause=message.cause, remedy=message.remedy)
     if isinstance(message, Stopped):
@@ -165,7 +168,9 @@ class Job:
         """
         before = self.state
         self._read()
-        if now - self._checked >= CHECK_SECONDS:
+        # A child's end costs nothing to notice.
+        ended = self._process is not None and self._process.poll() is not None
+        if ended or now - self._checked >= CHECK_SECONDS:
             self._checked = now
             self._check(now)
         return self.state != before

@@ -125,7 +125,7 @@ def check_room(root: Path, variant: Variant, offline: bool) -> None:
 def make_plan(
     order: Order,
     layout: Layout,
-    pip: Sequence[str],
+    pip: list[str],
     packages: Locked,
     variant: Variant,
     voice: Voice,
@@ -135,8 +135,8 @@ def make_plan(
     Raises:
         SetupError: they can't all be found.
     """
-    # Where the packages come from is not in the key: a repair may take them from elsewhere.
-    wish = repr((packages.key, variant.name, interpreter.ask(layout.python)))
+    # A bundle is not in the key: what it installed may be repaired from an index.
+    wish = repr((packages.key, variant.name, order.index, interpreter.ask(layout.python)))
     key = hashlib.sha256(wish.encode()).hexdigest()[:16]
     known = wheels.read_plan(layout.plan, key)
     if known is not None and (bundle_has(order.bundle, known) or order.bundle is None):
@@ -147,6 +147,8 @@ def make_plan(
     report = layout.root / "report.json"
     offline = order.bundle is not None
     source = source_words(order)
+    if not offline:
+        interpreter.renew_pip(layout, pip, source, voice)
     attempts = torch_attempts(variant, offline)
     for number, torch in enumerate(attempts, 1):
         command = [

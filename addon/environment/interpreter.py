@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from .messages import SetupError, Voice
 from .run_program import ProgramFailed, run_program
 
 OLDEST = (3, 11)
+# The one that is tested. Older than 25.3, pip downloads all that it is only asked to look up.
+PIP_VERSION = "26.3"
+LOOKS_UP_ONLY = (25, 3)
 # Says what an interpreter is, whatever its version.
 QUESTION = (
     "import json, struct, sys, sysconfig\n"
@@ -110,21 +114,21 @@ def pip_command(layout: Layout, base: Path, voice: Voice, bundle: Path | None) -
         SetupError: there is no pip to be had.
     """
     own = [str(layout.python), "-I", "-m", "pip"]
-    if works(own):
+    if pip_version(own) is not None:
         return own
     voice.status("Getting pip")
     try:
         run_program([layout.python, "-I", "-m", "ensurepip"], voice)
     except (ProgramFailed, OSError):
         voice.log("This Python comes without pip.")
-    if works(own):
+    if pip_version(own) is not None:
         return own
     foreign = [str(base), "-I", "-m", "pip", "--python", str(layout.python)]
-    if works(foreign):
+    if pip_version(foreign) is not None:
         return foreign
     for wheel in sorted(bundle.glob("pip-*.whl")) if bundle is not None else ():
         packed = [str(layout.python), "-I", str(wheel / "pip")]
-        if works(packed):
+        if pip_version(packed) is not None:
             return packed
     raise SetupError(
         f"{base} comes without pip.",
@@ -132,8 +136,24 @@ def pip_command(layout: Layout, base: Path, voice: Voice, bundle: Path | None) -
     )
 
 
-def works(pip: list[str]) -> bool:
-    """True when pip starts and knows how to report what it would install (22.2 or later)."""
+def renew_pip(layout: Layout, pip: list[str], index_words: Sequence[str], voice: Voice) -> None:
+    """Bring the environment's own pip up to date from the index; an older one works, too."""
+    version = pip_version(pip)
+    if pip[0] != str(layout.python) or (version is not None and version >= LOOKS_UP_ONLY):
+        return
+    command = [*pip, "install", "--quiet", "--retries", "1", "--timeout", "20"]
+    command += [*index_words, f"pip=={PIP_VERSION}"]
+    try:
+        run_program(command, voice, quiet_environment())
+    except ProgramFailed:
+        voice.log("pip stays as it is.")
+
+
+def pip_version(pip: Sequence[str]) -> tuple[int, int] | None:
+    """pip's version; None when it does not start or is older than 22.3.
+
+    From 22.3 on it can report what it would install, and install for another Python.
+    """
     try:
         answer = subprocess.run(
             [*pip, "--version"],
@@ -146,9 +166,9 @@ def works(pip: list[str]) -> bool:
         )
         words = answer.stdout.split()
         major, minor = (int(part) for part in words[1].split(".")[:2])
-        return answer.returncode == 0 and (major, minor) >= (22, 3)
+        return (major, minor) if answer.returncode == 0 and (major, minor) >= (22, 3) else None
     except (OSError, ValueError, IndexError, subprocess.SubprocessError):
-        return False
+        return None
 
 
 def quiet_environment(offline: bool = False) -> dict[str, str]:

@@ -14,7 +14,8 @@
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -50,6 +51,7 @@ class Voice:
 
     def __init__(self, stream: TextIO, log: Path | None = None) -> None:
         self.cancelled = threading.Event()
+        self._interrupt: Callable[[], None] | None = None
         self.log_file = log
         self._stream = stream
         self._writing = threading.Lock()
@@ -93,6 +95,22 @@ class Voice:
         if self.cancelled.is_set():
             raise Cancelled
 
+    def cancel(self) -> None:
+        """Ask to stop; for another thread than the working one."""
+        self.cancelled.set()
+        if self._interrupt is not None:
+            self._interrupt()
+
+    @contextmanager
+    def interrupting(self, action: Callable[[], None]) -> Iterator[None]:
+        """Have `action` called by `cancel`: it makes the wait end in which the work hangs."""
+        self._interrupt = action
+        try:
+            self.check()
+            yield
+        finally:
+            self._interrupt = None
+
     def note(self, text: str) -> None:
         """Keep something in the log only."""
         self._keep(text)
@@ -103,7 +121,7 @@ class Voice:
             self._stream.flush()
 
     def _keep(self, text: str) -> None:
-        # The folder appears with the first step and goes with the last one of a removal.
-        if self.log_file is not None and self.log_file.parent.is_dir():
+        # Only in a folder that is ours: from its first step on, to the last one of its removal.
+        if self.log_file is not None and (self.log_file.parent / "environment.json").is_file():
             with self._writing, open(self.log_file, "a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")

@@ -7,6 +7,7 @@ machine.
 
 import hashlib
 import platform
+import re
 import shutil
 import sys
 import tomllib
@@ -134,7 +135,9 @@ def explain_pip(lines: Sequence[str], offline: bool) -> SetupError:
     text = "\n".join(lines)
     if "No space left" in text or "Errno 28" in text:
         return SetupError("The disk is full.", "Make room, then press Resume.")
-    missing = [line for line in lines if "No matching distribution found for" in line]
+    # The second is how pip puts it when another version than the locked one is there.
+    pattern = r"(?:No matching distribution found for|Cannot install) ([\w.\-]+)"
+    missing = re.findall(pattern, text)
     unreachable = ("NewConnectionError", "ConnectTimeout", "Temporary failure", "getaddrinfo")
     if any(word in text for word in ("CERTIFICATE_VERIFY_FAILED", "SSLError")):
         return SetupError(
@@ -147,11 +150,10 @@ def explain_pip(lines: Sequence[str], offline: bool) -> SetupError:
             "Check the connection and press Resume, or import an offline bundle.",
         )
     if missing:
-        name = missing[-1].rpartition(" for ")[2].partition(" ")[0]
         where = "The bundle has" if offline else "The package index has"
         version = platform.python_version()
         return SetupError(
-            f"{where} no {name} for Python {version} on this machine.",
+            f"{where} no fitting {missing[-1]} for Python {version} on this machine.",
             "Choose a bundle that was made for this machine and this Python."
             if offline
             else "Choose Python 3.11, 3.12 or 3.13 as the environment's Python.",

@@ -66,7 +66,7 @@ def main(words: Sequence[str], answers: TextIO, orders: TextIO | None) -> int:
 
 def _listen(orders: TextIO, voice: Voice) -> None:
     orders.readline()
-    voice.cancelled.set()
+    voice.cancel()
 
 
 def build_parser() -> argparse.ArgumentParser:

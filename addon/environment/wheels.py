@@ -6,15 +6,18 @@ middle of a file after a break, and leaves a folder that installs on a machine w
 """
 
 import hashlib
+import http.client
 import json
 import os
 import re
 import shutil
+import socket
 import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -180,6 +183,7 @@ def _download(
             if getattr(error, "errno", None) == 28:
                 raise SetupError("The disk is full.", "Make room, then press Resume.") from error
             problem = error
+        voice.check()  # a connection that broke because of that is no failure
         gained = part.stat().st_size - before if part.exists() else 0
         failures = 0 if gained > 0 else failures + 1
         voice.log(f"The connection broke ({problem}).")
@@ -214,7 +218,7 @@ def _download_rest(
             part.unlink()
             return False
         raise
-    with response:
+    with response, voice.interrupting(lambda: _hang_up(response)):
         if have and response.status != 206:
             have = 0  # the server gives the whole file only
         length = response.headers.get("Content-Length")
@@ -227,6 +231,16 @@ def _download_rest(
                 tell(writer.tell(), total)
             size = writer.tell()
     return not total or size >= total
+
+
+def _hang_up(response: http.client.HTTPResponse) -> None:
+    """End a connection from another thread: whoever waits for its next byte gets its end."""
+    with suppress(OSError, ValueError):  # it may just have ended by itself
+        handle = socket.socket(fileno=response.fileno())
+        try:
+            handle.shutdown(socket.SHUT_RDWR)
+        finally:
+            handle.detach()  # closing is its owner's business
 
 
 def sums(folder: Path) -> Mapping[str, str]:

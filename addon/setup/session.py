@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One run of the environment's program, as Blender follows it. No bpy."""
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from ..process import Listener
 PROGRAM = Path(__file__).resolve().parents[1] / "environment"
 # Lines shown in the preferences; all of them are in the environment's setup.log.
 LOG_LINES = 200
+# How long a cancelled program may take to end.
+CANCEL_SECONDS = 10.0
 
 
 class Session:
@@ -35,6 +38,7 @@ class Session:
         self.outcome = ""  # done, error or cancelled; "" while it runs
         self.text = ""  # of the outcome: what was done, or the cause
         self.remedy = ""
+        self._deadline: float | None = None  # for a cancelled program to end by itself
         self.answer: dict[str, Any] = {}  # the fields of `done`
         command = [str(python), "-I", "-B", "-X", "utf8", str(PROGRAM), action, *words]
         self.listener = Listener(command, lines=True)
@@ -52,6 +56,10 @@ class Session:
         messages = self.listener.poll()
         for message in messages:
             self._take(message)
+        if self.running and self._deadline is not None and time.monotonic() > self._deadline:
+            # It hangs in something that can't be interrupted. What is written is sound anyway.
+            self.listener.kill()
+            self.outcome, self.text = "cancelled", "Cancelled; what is done stays."
         if ended and self.running:
             # It was killed, or never came to say anything.
             self.outcome = "error"
@@ -62,6 +70,7 @@ class Session:
     def cancel(self) -> None:
         """Ask it to stop; the outcome comes with a later tick."""
         self.status = "Cancelling"
+        self._deadline = time.monotonic() + CANCEL_SECONDS
         self.listener.cancel()
 
     def _take(self, message: dict[str, Any]) -> None:

@@ -225,10 +225,11 @@ def _download_rest(
         total = have + int(length) if length else 0
         with open(part, "r+b" if have else "wb") as writer:
             writer.seek(have)
-            while block := response.read(BLOCK):
-                voice.check()
+            # read1 gives what has come; read would wait, and lose that when it is interrupted.
+            while block := response.read1(BLOCK):
                 writer.write(block)
                 tell(writer.tell(), total)
+                voice.check()
             size = writer.tell()
     return not total or size >= total
 

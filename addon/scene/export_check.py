@@ -115,7 +115,7 @@ def _shape_problems(expected: Expectation, found: bpy.types.Object) -> list[str]
     stray = {vertex for vertex, twin in enumerate(twins) if twin is None}
     if stray:
         problems.append(f"{len(stray)} vertices of {len(twins)} are elsewhere.")
-    missing = len(there[0]) // 3 - len(set(twins) - {None})
+    missing = _missing(here[0], there[0], set(twins))
     if missing:
         problems.append(f"{missing} vertices of {len(there[0]) // 3} are missing.")
     sound = [(vertex, twin) for vertex, twin in enumerate(twins) if twin is not None]
@@ -131,10 +131,7 @@ def _twins(here: list[array], there: list[array]) -> list[int | None]:
     Several may be in one place, like lips that touch, and part in an expression: then it is the
     one that is nearest in all of them.
     """
-    tree = kdtree.KDTree(len(there[0]) // 3)
-    for index, place in enumerate(_points(there[0])):
-        tree.insert(place, index)
-    tree.balance()
+    tree = _tree(there[0])
     twins: list[int | None] = []
     for vertex, place in enumerate(_points(here[0])):
         near = [index for _, index, _ in tree.find_range(place, FAR)]
@@ -142,6 +139,23 @@ def _twins(here: list[array], there: list[array]) -> list[int | None]:
             near.sort(key=lambda other: _distance_over_all(here, there, vertex, other))
         twins.append(near[0] if near else None)
     return twins
+
+
+def _missing(here: array, there: array, met: set[int | None]) -> int:
+    """How many vertices of the second are nobody's twin and not even in the place of one."""
+    unmet = [place for vertex, place in enumerate(_points(there)) if vertex not in met]
+    if not unmet:
+        return 0
+    tree = _tree(here)
+    return sum(not tree.find_range(place, FAR) for place in unmet)
+
+
+def _tree(values: array) -> kdtree.KDTree:
+    tree = kdtree.KDTree(len(values) // 3)
+    for index, place in enumerate(_points(values)):
+        tree.insert(place, index)
+    tree.balance()
+    return tree
 
 
 def _points(values: array) -> Iterator[tuple[float, float, float]]:

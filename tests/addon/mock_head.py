@@ -110,9 +110,11 @@ def _ball(
     positions, uv, faces = [], [], []
     for ring in range(RINGS + 1):
         for segment in range(SEGMENTS + 1):
-            high, around = pi * ring / RINGS, 2 * pi * segment / SEGMENTS
-            across = radius * sin(high)
-            positions.append((across * sin(around), radius * cos(high), across * cos(around)))
+            # The last column is in the very place of the first, all of a pole in one.
+            high, around = pi * ring / RINGS, 2 * pi * (segment % SEGMENTS) / SEGMENTS
+            across = radius * sin(high) if 0 < ring < RINGS else 0.0
+            place = (across * sin(around), radius * cos(high), across * cos(around))
+            positions.append(tuple(value + 0.0 for value in place))  # no -0.0 beside a 0.0
             uv.append((segment / SEGMENTS, ring / RINGS))
     for ring in range(RINGS):
         for segment in range(SEGMENTS):

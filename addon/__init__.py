@@ -10,8 +10,9 @@ from types import ModuleType
 
 def modules() -> tuple[ModuleType, ...]:
     """The modules with something to register, in an order in which each finds what it needs."""
-    from . import generate, help, panel, photos, preferences, properties, setup, tick
+    from . import generate, help, panel, photos, preferences, properties, tick
     from .scene import export, expressions, head, light, light_check, panels, preview, turntable
+    from .setup import operators as setup
 
     scene = (head, preview, expressions, light, light_check, turntable, export, panels)
     return (preferences, setup, properties, *scene, photos, generate, help, panel, tick)

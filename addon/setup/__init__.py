@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backend's own environment: made, repaired, moved and removed from Blender's preferences."""
+"""The backend's own environment, seen from Blender's preferences: set up, repaired, examined.
 
-from .operators import CLASSES, unregister
-
-__all__ = ["CLASSES", "unregister"]
+`session`, `doctor` and `state` need no bpy.
+"""

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.addon import without_blender
+from tests.addon import extension
 
-process = without_blender.load("addon.process")
+process = extension.load("addon.process")
 
 
 def python(code: str) -> list[str]:

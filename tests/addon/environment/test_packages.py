@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.addon import without_blender
+from tests.addon import extension
 from tests.addon.environment import tiny
 
-packages = without_blender.load("addon.environment.packages")
-messages = without_blender.load("addon.environment.messages")
-ROOT = without_blender.ROOT
+packages = extension.load("addon.environment.packages")
+messages = extension.load("addon.environment.messages")
+ROOT = extension.ROOT
 
 
 def test_torch_is_the_makefiles() -> None:
@@ -106,7 +106,7 @@ def test_what_pip_says_in_words(line: str, cause: str, remedy: str) -> None:
 
 
 def test_python_here_is_good_enough() -> None:
-    interpreter = without_blender.load("addon.environment.interpreter")
+    interpreter = extension.load("addon.environment.interpreter")
     found = interpreter.check_python(Path(sys.executable))
     assert found.version == sys.version_info[:2] and found.bits == 64
     assert interpreter.ask(Path("/nowhere/python")) is None

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.addon import without_blender
+from tests.addon import extension
 from tests.addon.environment import tiny
 
-wheels = without_blender.load("addon.environment.wheels")
-messages = without_blender.load("addon.environment.messages")
-verify = without_blender.load("addon.environment.verify")
-layout = without_blender.load("addon.environment.layout")
+wheels = extension.load("addon.environment.wheels")
+messages = extension.load("addon.environment.messages")
+verify = extension.load("addon.environment.verify")
+layout = extension.load("addon.environment.layout")
 
 
 @pytest.fixture

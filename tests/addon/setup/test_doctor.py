@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from idto3d import doctor as backend_doctor
-from tests.addon import without_blender
+from tests.addon import extension
 
-doctor = without_blender.load("addon.setup.doctor")
+doctor = extension.load("addon.setup.doctor")
 
 
 def report(*checks: backend_doctor.Check) -> object:

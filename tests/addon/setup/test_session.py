@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.addon import without_blender
+from tests.addon import extension
 from tests.addon.environment import tiny
 
-session = without_blender.load("addon.setup.session")
+session = extension.load("addon.setup.session")
 
 
 def follow(run: Any, seconds: float = 15.0) -> None:

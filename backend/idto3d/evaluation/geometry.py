@@ -6,6 +6,7 @@ the chin, below the hairline, seen from outside. Sizes count: the alignment turn
 never scales. Positions are in unit space, results in millimetres.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,15 +69,18 @@ def kabsch(source: np.ndarray, target: np.ndarray) -> RigidMotion:
     return RigidMotion(rotation, b - rotation @ a)
 
 
-def seen_faces(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(F,) bool: which triangles of a head (V,3), (F,3) cameras around its front see."""
-    yaw, pitch = torch.tensor(LOOK_FROM, dtype=torch.float32).T
+def seen_faces(
+    vertices: np.ndarray, faces: np.ndarray, look_from: Sequence[tuple[float, float]] = LOOK_FROM
+) -> np.ndarray:
+    """(F,) bool: which triangles of a head (V,3), (F,3) cameras see, around its front or from
+    these directions (yaw, pitch) in degrees."""
+    yaw, pitch = torch.tensor(look_from, dtype=torch.float32).T
     cameras = orbit(yaw, pitch, 2.6, (0.0, 0.0, 0.05), 20.0)
-    triangles = torch.from_numpy(faces)
+    indices = torch.from_numpy(faces)
     seen = np.zeros(len(faces), dtype=bool)
     for index in range(len(cameras)):
         clip = transform(torch.from_numpy(vertices).float(), cameras[index])
-        shown = rasterize(clip, triangles, LOOK_PIXELS, LOOK_PIXELS).face
+        shown = rasterize(clip, indices, LOOK_PIXELS, LOOK_PIXELS).face
         seen[shown[shown >= 0].numpy()] = True
     return seen
 
@@ -107,19 +111,16 @@ class TrueFace:
         self.landmarks = vertices[landmarks].astype(np.float64)
         inside = face_vertices(vertices, skin, landmarks)[faces].all(axis=1)
         self.in_face = inside & seen_faces(vertices, faces)
-        centres, self.normals, areas = _triangles(vertices, faces)
+        centres, self.normals, areas = triangles(vertices, faces)
         self.points, self.areas = centres[self.in_face], areas[self.in_face]
         # With what lies inside, so that a subject's nostril is compared with the nostril.
-        self.surface = _Surface(vertices, faces)
+        self.surface = Surface(vertices, faces)
 
     def distance(
         self, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray
     ) -> FaceDistance:
         """Of a subject (V,3), (F,3) with landmarks (68,), vertex indices; aligned here."""
-        start = kabsch(
-            vertices[landmarks][INNER_LANDMARKS].astype(np.float64),
-            self.landmarks[INNER_LANDMARKS],
-        )
+        start = self._first_motion(vertices, landmarks)
         subject = self._around(vertices, faces, start)
         motion = self._align(subject, start)
         pairs = self._pairs(subject, motion)
@@ -127,10 +128,19 @@ class TrueFace:
         first = len(self.points)
         parts = [(gaps[:first], pairs.weight[:first]), (gaps[first:], pairs.weight[first:])]
         to_subject, to_truth = (float((gap * weight).sum() / weight.sum()) for gap, weight in parts)
-        medians = [_weighted_median(gap, weight) for gap, weight in parts]
+        medians = [weighted_median(gap, weight) for gap, weight in parts]
         return FaceDistance(
             0.5 * (to_subject + to_truth), float(np.mean(medians)), to_subject, to_truth
         )
+
+    def motion(self, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray) -> RigidMotion:
+        """What lays a subject's face, given as in `distance`, on this one."""
+        start = self._first_motion(vertices, landmarks)
+        return self._align(self._around(vertices, faces, start), start)
+
+    def _first_motion(self, vertices: np.ndarray, landmarks: np.ndarray) -> RigidMotion:
+        marks = vertices[landmarks][INNER_LANDMARKS].astype(np.float64)
+        return kabsch(marks, self.landmarks[INNER_LANDMARKS])
 
     def _around(self, vertices: np.ndarray, faces: np.ndarray, motion: RigidMotion) -> "_Subject":
         """The subject's part that `motion` brings near the true face; points where it is seen."""
@@ -138,9 +148,9 @@ class TrueFace:
         near = moved > self.points.min(axis=0) - MARGIN
         near &= moved < self.points.max(axis=0) + MARGIN
         near_faces = near.all(axis=1)[faces].all(axis=1)
-        centres, _, areas = _triangles(vertices, faces)
+        centres, _, areas = triangles(vertices, faces)
         seen = near_faces & seen_faces(moved, faces)
-        return _Subject(centres[seen], areas[seen], _Surface(vertices, faces[near_faces]))
+        return _Subject(centres[seen], areas[seen], Surface(vertices, faces[near_faces]))
 
     def _align(self, subject: "_Subject", motion: RigidMotion) -> RigidMotion:
         """Iterated closest points, point to plane (Chen & Medioni 1991), from a first motion."""
@@ -188,13 +198,14 @@ class _Subject:
 
     points: np.ndarray  # (N,3) on what is seen of it
     areas: np.ndarray  # (N,) that each point stands for
-    surface: "_Surface"
+    surface: "Surface"
 
 
-class _Surface:
+class Surface:
     """Closest points on a triangle mesh, in numpy."""
 
     def __init__(self, vertices: np.ndarray, faces: np.ndarray) -> None:
+        self._faces = faces
         self._corners = vertices.astype(np.float64)[faces]
         self._mesh = TriangleMesh(torch.from_numpy(vertices).float(), torch.from_numpy(faces))
 
@@ -204,8 +215,14 @@ class _Surface:
         weight = barycentric.double().numpy()[..., None]
         return face.numpy(), (self._corners[face.numpy()] * weight).sum(axis=1)
 
+    def sample(self, points: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Values (V,C) of the vertices at what lies closest to points (N,3): (N,C)."""
+        face, barycentric = self._mesh.closest_point(torch.from_numpy(points).float())
+        corners = values[self._faces[face.numpy()]]
+        return (corners * barycentric.numpy()[..., None]).sum(axis=1)
 
-def _triangles(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, ...]:
+
+def triangles(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, ...]:
     """Centres (F,3), unit normals (F,3) and areas (F,)."""
     a, b, c = (vertices.astype(np.float64)[faces[:, corner]] for corner in range(3))
     cross = np.cross(b - a, c - a)
@@ -232,7 +249,7 @@ def _plane_step(moved: np.ndarray, pairs: _Pairs) -> tuple[np.ndarray, np.ndarra
     return turn, solution[3:]
 
 
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
     order = np.argsort(values)
     share = np.cumsum(weights[order]) / weights.sum()
     return float(values[order][np.searchsorted(share, 0.5)])

@@ -39,7 +39,11 @@ class Condition:
 
 
 def stack_conditions(conditions: list[Condition]) -> Condition:
-    """Join conditions along the batch; a modality that only some have is zero for the others."""
+    """Join conditions along the batch; a modality that only some have is zero for the others.
+
+    Where one has a multiple of another's tokens, the other's are repeated: attention over a set
+    laid out several times is attention over the set.
+    """
     text = torch.cat([c.text for c in conditions])
     return Condition(
         text,
@@ -49,12 +53,15 @@ def stack_conditions(conditions: list[Condition]) -> Condition:
 
 
 def _stack(parts: list[torch.Tensor | None], conditions: list[Condition]) -> torch.Tensor | None:
-    like = next((part for part in parts if part is not None), None)
-    if like is None:
+    present = [part for part in parts if part is not None]
+    if not present:
         return None
+    like = max(present, key=lambda part: part.shape[1])
     return torch.cat(
         [
-            like.new_zeros(len(c.text), *like.shape[1:]) if part is None else part
+            like.new_zeros(len(c.text), *like.shape[1:])
+            if part is None
+            else part.repeat(1, like.shape[1] // part.shape[1], 1)
             for part, c in zip(parts, conditions, strict=True)
         ]
     )

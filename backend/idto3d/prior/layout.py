@@ -27,13 +27,21 @@ _LARGEST_FILE = 15 * 10**6
 
 
 def write_tensors(
-    path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None
+    path: Path,
+    tensors: Mapping[str, torch.Tensor],
+    metadata: dict[str, str] | None = None,
+    half: bool = True,
 ) -> None:
-    """Write float tensors as float16 safetensors; the file appears complete or not at all."""
+    """Write float tensors as safetensors; the file appears complete or not at all.
+
+    half: as float16; else as they are, so that somebody else's weights stay what they were.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = {name: value.detach().cpu().half().contiguous() for name, value in tensors.items()}
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    if half:
+        plain = {name: value.half() for name, value in plain.items()}
     temporary = path.with_name(path.name + ".tmp")
-    save_file(half, temporary, metadata={"format": "pt", **(metadata or {})})
+    save_file(plain, temporary, metadata={"format": "pt", **(metadata or {})})
     temporary.chmod(0o644)
     os.replace(temporary, path)
 

@@ -16,7 +16,7 @@ from idto3d.errors import UserError
 from idto3d.prior.attention import cross_attention_processors, install_multimodal_attention
 from idto3d.prior.condition import KIND_OF_DOMAIN, Condition, name_kind
 from idto3d.prior.denoiser import NoiseSchedule, call_unet
-from idto3d.prior.identity import IdentityProjector, arrange_photos
+from idto3d.prior.identity import IdentityProjector
 from idto3d.prior.layout import read_tensors, split_tensors
 from idto3d.prior.lora import fold_lora, load_lora
 from idto3d.prior.manifest import PARTS, Manifest, check_files, damaged, read_manifest
@@ -132,10 +132,13 @@ class Prior:
 
     @torch.no_grad()
     def _identity(self, embeddings: torch.Tensor | None, batch: int) -> torch.Tensor | None:
-        if embeddings is None or self.projector is None:
+        if self.projector is None:
             return None
-        photos = arrange_photos(embeddings.to(self.device).float(), self.projector.photos)
-        return self.projector(photos[None].to(self.dtype)).expand(batch, -1, -1)
+        if embeddings is None:
+            tokens = self.projector.nobody()
+        else:
+            tokens = self.projector.person(embeddings.to(self.device).float())
+        return None if tokens is None else tokens.expand(batch, -1, -1)
 
     def _expressions(self, names: Sequence[str] | None) -> torch.Tensor | None:
         if names is None:
@@ -171,7 +174,8 @@ def load_prior(
     conditioning = folder / "conditioning.safetensors"
     projector = None
     if conditioning.is_file():
-        projector = apply_conditioning(unet, manifest, conditioning, fold)
+        # LoRA in there (IP-Adapter-FaceID's) belongs to the base, on which an adapter's comes.
+        projector = apply_conditioning(unet, manifest, conditioning, fold=True)
     if adapter:
         projector = apply_conditioning(unet, manifest, folder / adapter, fold) or projector
     modules = {
@@ -245,6 +249,7 @@ def _make_projector(tensors: dict[str, torch.Tensor], manifest: Manifest) -> Ide
         hidden=len(tensors["hidden.weight"]),
         tokens=len(tensors["output.weight"]) // width,
         width=width,
+        reading=manifest.identity_reading,
     )
     projector.load_state_dict(tensors)
     return projector

@@ -23,7 +23,8 @@ class Manifest:
     image_size: int = 128  # pixels, square
     identity_encoder: str = "dlib"  # or "insightface"
     identity_dimension: int = 128  # of one embedding
-    identity_photos: int = 5  # embeddings that the identity MLP reads side by side
+    identity_photos: int = 5  # embeddings that the identity MLP reads
+    identity_reading: str = "together"  # or "each", as IP-Adapter-FaceID's; see prior/identity.py
     spatial_hint: bool = True  # whether the UNet takes the template's normals as latents
     expression_tokens: int = 12  # tokens of an expression's text
     expressions: tuple[str, ...] = ()  # names that the adapters know

@@ -35,3 +35,22 @@ def test_normalisation_spreads_similar_embeddings() -> None:
     tokens = projector(people[:, :1].expand(-1, 5, -1))
     assert tokens.shape == (40, 4, 8)
     assert tokens.std(dim=0).mean() > 0.1
+
+
+def test_read_each_photo_yields_its_own_tokens() -> None:
+    projector = IdentityProjector(16, 5, 32, 4, 8, reading="each")
+    people = torch.nn.functional.normalize(torch.randn(2, 3, 16), dim=-1)
+    tokens = projector(people)
+    assert tokens.shape == (2, 3 * 4, 8)
+    torch.testing.assert_close(tokens[:, 4:8], projector(people[:, 1:2]))
+    assert projector.person(2 * people[0]).shape == (1, 3 * 4, 8)
+    torch.testing.assert_close(projector.person(2 * people[0])[0], tokens[0])
+    assert projector.person(torch.randn(7, 16)).shape == (1, 5 * 4, 8)
+
+
+def test_nobody_is_an_embedding_of_zeros_only_when_read_each() -> None:
+    each = IdentityProjector(16, 5, 32, 4, 8, reading="each")
+    nobody = each.nobody()
+    assert nobody is not None
+    torch.testing.assert_close(nobody, each(torch.zeros(1, 1, 16)))
+    assert IdentityProjector(16, 5, 32, 4, 8).nobody() is None

@@ -8,14 +8,14 @@ import bpy
 
 WORLD = "ID-to-3D Light"
 ENVIRONMENTS = (
-    ("studio", "Studio", "Soft boxes in a dark room"),
-    ("city", "City", "A street, high contrast"),
-    ("courtyard", "Courtyard", "Open shade between houses"),
-    ("forest", "Forest", "Green light from above"),
-    ("interior", "Interior", "A room with windows"),
-    ("night", "Night", "Street lamps"),
-    ("sunrise", "Sunrise", "A low warm sun"),
-    ("sunset", "Sunset", "The last light, cool and soft"),
+    ("studio", "Studio", "A large soft box in a dark room"),
+    ("city", "City", "Even daylight between buildings"),
+    ("courtyard", "Courtyard", "Strong warm light off walls"),
+    ("forest", "Forest", "Dim light from above"),
+    ("interior", "Interior", "Window light in a warm room"),
+    ("night", "Night", "Warm lamps in the dark"),
+    ("sunrise", "Sunrise", "A low sun from one side"),
+    ("sunset", "Sunset", "Soft light, a little red"),
     ("FILE", "Own File", "An HDRI of your own"),
 )
 GREY = (0.18, 0.18, 0.18, 1.0)

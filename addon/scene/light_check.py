@@ -14,7 +14,7 @@ from .studio import render_still, studio
 
 SIZE = 256  # of each of the three pictures
 SAMPLES = 8
-SUN, FILL = 3.0, 0.4  # watts for a square metre; some fill, to see the dark side's albedo too
+SUN, FILL = 5.0, 1.0  # watts for a square metre; some fill, to see the dark side's albedo too
 NOTICEABLE = 0.06  # from here on a difference in brightness is worth a word
 DIFFERENCE = "idto3d_difference"
 # Where the light comes from, around the upward axis: none, picture's left, picture's right.

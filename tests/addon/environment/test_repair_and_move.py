@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Repair, renew, move and remove an environment, on packages of a few bytes and no network."""
 
+import errno
+import io
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.addon import extension
 from tests.addon.environment import tiny
+
+relocate = extension.load("addon.environment.relocate")
+messages = extension.load("addon.environment.messages")
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="made for the paths of Linux and macOS")
 
@@ -68,3 +74,43 @@ def test_move_onto_something(root: Path, tmp_path: Path) -> None:
         code, messages = tiny.run("move", root=root, to=target)
         assert code == 2 and words in messages[-1]["cause"]
     assert tiny.record(root)["complete"] and sorted(os.listdir(tmp_path)) == ["environment", "full"]
+
+
+@pytest.fixture
+def other_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renaming works within a folder only, as from one disk to another."""
+    rename = os.rename
+
+    def within_a_folder(source: Path, target: Path) -> None:
+        if Path(source).parent != Path(target).parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target)
+
+    monkeypatch.setattr(relocate.os, "rename", within_a_folder)
+
+
+@pytest.mark.usefixtures("other_disk")
+def test_move_to_another_disk(root: Path, tmp_path: Path) -> None:
+    before = sorted(path.relative_to(root) for path in root.rglob("*") if path.name != "lock")
+    said = io.StringIO()
+    relocate.move(root, tmp_path / "far" / "place", messages.Voice(said, root / "setup.log"))
+    target = tmp_path / "far" / "place"
+    assert not root.exists() and os.listdir(target.parent) == ["place"]
+    after = sorted(path.relative_to(target) for path in target.rglob("*"))
+    # A folder without files is not worth moving.
+    assert [path for path in before if path not in after and any((root / path).glob("*"))] == []
+    assert tiny.ask(target, "import torch; print(torch.__file__)").startswith(str(target))
+    assert tiny.record(target)["complete"] and '"progress"' in said.getvalue()
+
+
+@pytest.mark.usefixtures("other_disk")
+def test_move_that_is_cancelled_leaves_all_where_it_was(root: Path, tmp_path: Path) -> None:
+    class Impatient(messages.Voice):  # type: ignore[misc,name-defined]
+        def progress(self, share: float, text: str) -> None:
+            if share > 0.5:
+                self.cancel()
+
+    with pytest.raises(messages.Cancelled):
+        relocate.move(root, tmp_path / "far" / "place", Impatient(io.StringIO()))
+    assert os.listdir(tmp_path / "far") == []
+    assert tiny.ask(root, "import torch; print(torch.__version__)") == tiny.TORCH

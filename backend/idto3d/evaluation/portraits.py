@@ -39,24 +39,26 @@ class PaintedHead:
     five_points: np.ndarray  # (5,) vertex indices, in the order of dlib's five points
 
 
-def generated_head(finished: Finished, fine: Template) -> PaintedHead:
-    """The neutral face of a finished job; `fine` is the subdivided template that it wraps."""
+def generated_head(finished: Finished, fine: Template, expression: int = 0) -> PaintedHead:
+    """One expression of a finished job, 0 the neutral face; `fine` is the subdivided template that
+    it wraps."""
     return PaintedHead(
-        finished.poses[0].astype(np.float32),
+        finished.poses[expression].astype(np.float32),
         finished.faces,
-        finished.materials[0],
+        finished.materials[expression],
         fine.occlusion.numpy(),
         fine.landmarks.numpy()[list(FIVE_POINTS)],
     )
 
 
-def true_head(person: Person) -> PaintedHead:
-    """The neutral face of a synthetic person, with hair."""
+def true_head(person: Person, arkit: dict[str, float] | None = None) -> PaintedHead:
+    """A synthetic person with hair, neutral or with an expression."""
     paint = person.paint
     metallic = np.zeros_like(paint.roughness)
     materials = np.concatenate([paint.albedo, np.stack([paint.roughness, metallic], 1)], axis=1)
+    moved = person.neutral + person.displacement(arkit) if arkit else person.neutral
     return PaintedHead(
-        person.neutral,
+        moved.astype(np.float32),
         person.faces,
         materials.astype(np.float32),
         person.occlusion.astype(np.float32),
@@ -93,6 +95,23 @@ def take(
     background: tuple[float, float, float] = (0.93, 0.93, 0.93),
 ) -> np.ndarray:
     """One picture for each of B cameras and B lights: (B,size,size,3) uint8 sRGB."""
+    large = size * SUPERSAMPLE
+    behind = torch.tensor(background)
+    pictures = []
+    for index in range(len(cameras)):
+        linear, inside = radiance(head, cameras[index], light[index], large)
+        image = behind.expand(large, large, 3).clone()
+        image[inside] = linear_to_srgb(tone_map(linear[inside])).clamp(0, 1)
+        small = functional.avg_pool2d(image.permute(2, 0, 1)[None], SUPERSAMPLE)
+        pictures.append(small[0].permute(1, 2, 0))
+    return (torch.stack(pictures) * 255 + 0.5).to(torch.uint8).numpy()
+
+
+@torch.no_grad()
+def radiance(
+    head: PaintedHead, camera: Cameras, light: EnvironmentLight, size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What one camera sees: linear RGB (size,size,3), 0 beside the head, and where (size,size)."""
     vertices, faces = torch.from_numpy(head.vertices), torch.from_numpy(head.faces)
     attributes = torch.cat(
         [
@@ -103,19 +122,14 @@ def take(
         ],
         dim=1,
     )
-    large = size * SUPERSAMPLE
-    behind = torch.tensor(background)
-    pictures = []
-    for index in range(len(cameras)):
-        fragments = rasterize(transform(vertices, cameras[index]), faces, large, large)
-        inside = fragments.face[0] >= 0
-        seen = interpolate(attributes, fragments, faces)[0][inside]
-        normal = functional.normalize(seen[:, 6:9], dim=1, eps=1e-8)
-        toward = functional.normalize(cameras.position[index] - seen[:, 9:12], dim=1)
-        linear = shade(seen[:, :3], seen[:, 3:4], seen[:, 4:5], normal, toward, light[index])
-        image = behind.expand(large, large, 3).clone()
-        # The split sum knows no shadows: occlusion stands in for them.
-        image[inside] = linear_to_srgb(tone_map(linear * seen[:, 5:6])).clamp(0, 1)
-        small = functional.avg_pool2d(image.permute(2, 0, 1)[None], SUPERSAMPLE)
-        pictures.append(small[0].permute(1, 2, 0))
-    return (torch.stack(pictures) * 255 + 0.5).to(torch.uint8).numpy()
+    fragments = rasterize(transform(vertices, camera), faces, size, size)
+    inside = fragments.face[0] >= 0
+    seen = interpolate(attributes, fragments, faces)[0][inside]
+    normal = functional.normalize(seen[:, 6:9], dim=1, eps=1e-8)
+    toward = functional.normalize(camera.position[0] - seen[:, 9:12], dim=1)
+    linear = torch.zeros(size, size, 3)
+    # The split sum knows no shadows: occlusion stands in for them.
+    linear[inside] = (
+        shade(seen[:, :3], seen[:, 3:4], seen[:, 4:5], normal, toward, light) * seen[:, 5:6]
+    )
+    return linear, inside

@@ -7,18 +7,16 @@ tokens; `ip_adapter` has, for the n-th attention layer of the UNet in the order 
 but not for FaceID-Portrait, LoRA `n.to_q_lora.down` and so on.
 """
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from idto3d.errors import UserError
 from idto3d.prior.layout import adapter_tensors
+from idto3d.prior.tensor_files import read_bin, read_safetensors
 
 # FaceID makes 4 tokens of the one embedding it was trained with; Portrait makes 16 of each of five.
 _PORTRAIT_TOKENS = 16
@@ -62,7 +60,7 @@ def read_ip_adapter(path: Path) -> IPAdapter:
     Raises UserError when it can't be read, or is an IP-Adapter of another kind than FaceID or
     FaceID-Portrait.
     """
-    mlp, layers = _read_safetensors(path) if path.suffix == ".safetensors" else _read_bin(path)
+    mlp, layers = _parts(path)
     if "perceiver_resampler.proj_in.weight" in mlp:
         raise UserError(
             f"{path} is an IP-Adapter-FaceID-Plus, which also needs a CLIP image encoder. "
@@ -132,24 +130,16 @@ def _another_unet(adapter: IPAdapter) -> UserError:
     )
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from error
-    mlp, layers = (
-        {name.removeprefix(part): v for name, v in tensors.items() if name.startswith(part)}
-        for part in ("image_proj.", "ip_adapter.")
-    )
-    return mlp, layers
-
-
-def _read_bin(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    try:
-        # weights_only: torch's own reader, which builds tensors and containers and calls nothing.
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise _unreadable(path, error) from error
+def _parts(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """image_proj and ip_adapter: two dicts in a .bin, two prefixes in a .safetensors."""
+    if path.suffix == ".safetensors":
+        tensors = read_safetensors(path)
+        mlp, layers = (
+            {name.removeprefix(part): v for name, v in tensors.items() if name.startswith(part)}
+            for part in ("image_proj.", "ip_adapter.")
+        )
+        return mlp, layers
+    content = read_bin(path)
     parts = content if isinstance(content, dict) else {}
     return _tensors_in(parts.get("image_proj")), _tensors_in(parts.get("ip_adapter"))
 
@@ -158,12 +148,3 @@ def _tensors_in(part: object) -> dict[str, torch.Tensor]:
     if not isinstance(part, dict):
         return {}
     return {str(name): value for name, value in part.items() if isinstance(value, torch.Tensor)}
-
-
-def _unreadable(path: Path, error: Exception) -> UserError:
-    if isinstance(error, FileNotFoundError):
-        return UserError(f"There is no file {path}. Check the path of the IP-Adapter.")
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-    return UserError(
-        f"{path} can't be read as tensors ({reason}). Download the file again, from its authors."
-    )

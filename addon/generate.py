@@ -203,7 +203,7 @@ class ImportAgain(JobOperator, bpy.types.Operator):
         current = session()
         head = bring_in(context, current, context.scene.idto3d.jobs.get(job.id), job)
         if head is None:
-            self.report({"ERROR"}, current.unshown[job.id])
+            self.report({"ERROR"}, current.not_imported[job.id])
             return {"CANCELLED"}
         self.report({"INFO"}, f"Imported {head.name}.")
         return {"FINISHED"}

@@ -44,6 +44,8 @@ LAUNCH_SECONDS = 60.0
 SILENT_SECONDS = 120.0
 # Asked to stop, a worker saves a checkpoint after its current step; after this it may be ended.
 PATIENCE_SECONDS = 20.0
+# How many jobs at rest are looked at in one poll.
+RESTING_POLLS = 4
 # Folders that are no jobs, such as the forecast's trial, begin so.
 HIDDEN = "."
 
@@ -134,6 +136,7 @@ class Job:
         self._reader = EventReader(self.folder.events)
         self._process: subprocess.Popen[bytes] | None = None
         self._checked = -1e9
+        self._ended = False  # by `end`
         self._dead_lock = 0.0  # the time of a lock whose owner has died
         self._request: Request | None = None
 
@@ -192,7 +195,7 @@ class Job:
             OSError: the worker can't be started; the job has failed.
         """
         try:
-            os.rename(self._mark("queued"), self._mark("launched"))
+            os.replace(self._mark("queued"), self._mark("launched"))
         except FileNotFoundError:
             return False
         os.utime(self._mark("launched"))
@@ -219,6 +222,7 @@ class Job:
 
     def end(self) -> None:
         """End the worker at once; what it did since the last checkpoint is lost."""
+        self._ended = True
         pid = lock.owner(self.folder.lock)
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
@@ -276,7 +280,7 @@ class Job:
         while not self._reader.at_end():  # its last words
             self._read()
         self._process = None
-        if self.state.active or (self.state.phase == "stopped" and not self.state.began):
+        if self.state.active or (self.state.phase == "stopped" and self._mark("launched").exists()):
             self._bury(code)
 
     def _starting(self, now: float) -> None:
@@ -306,9 +310,13 @@ class Job:
             return False
 
     def _bury(self, code: int | None) -> None:
-        self._mark("launched").unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            # Whoever reads the folder later need not wait for a worker that never spoke.
+            os.utime(self._mark("launched"), (0.0, 0.0))
         self.state = replace(self.state, phase="dead", stopping=False, finishing=False)
         cause, remedy = why_dead(code, last_line(self.folder.log), bool(self.state.began))
+        if self._ended:
+            cause, self._ended = "The worker was ended at once, as asked.", False
         self.state = replace(self.state, cause=cause, remedy=remedy)
 
     def _fail(self, cause: str, remedy: str) -> None:
@@ -326,7 +334,8 @@ class Jobs:
         self.root = root
         self._jobs: dict[str, Job] = {}
         self._seen: int | None = None  # the folder's time of change when it was listed
-        self._idle_polled = -1e9
+        self._listed = -1e9
+        self._turn = 0  # which of the jobs at rest is looked at next
 
     def __iter__(self) -> Iterator[Job]:
         return iter(self._jobs.values())
@@ -377,17 +386,20 @@ class Jobs:
     def poll(self, now: float) -> list[Job]:
         """Take in what is new in all jobs; returns those that changed.
 
-        Jobs that wait or work are looked at each time, the others every `CHECK_SECONDS`.
+        Jobs that wait or work are looked at each time; of the others, which only another Blender
+        could wake, a few take their turn.
         """
-        idle = now - self._idle_polled >= CHECK_SECONDS
-        if idle:
-            self._idle_polled = now
-            self._list()
-        return [
-            job
-            for job in self
-            if (idle or job.state.active or job.state.phase == "queued") and job.poll(now)
-        ]
+        new: list[Job] = []
+        if now - self._listed >= CHECK_SECONDS:
+            self._listed = now
+            new = self._list()
+        resting = [job for job in self if not job.state.active and job.state.phase != "queued"]
+        first, self._turn = self._turn, self._turn + RESTING_POLLS
+        if self._turn >= len(resting):
+            self._turn = 0
+        turn = {job.id for job in (*new, *resting[first : first + RESTING_POLLS])}
+        turn |= {job.id for job in self if job.state.active or job.state.phase == "queued"}
+        return [job for job in self if job.id in turn and job.poll(now)]
 
     def launch_next(self, launch: Launch, now: float) -> Job | None:
         """Start the first of the queue unless a job is active; returns the job it started.
@@ -399,15 +411,15 @@ class Jobs:
             return None
         return next((job for job in self.queue if job.launch(launch, now)), None)
 
-    def _list(self) -> None:
-        """Notice folders that came and went."""
+    def _list(self) -> list[Job]:
+        """Notice folders that came and went; returns the new ones."""
         try:
             changed = os.stat(self.root).st_mtime_ns
         except FileNotFoundError:
             self._jobs = {}
-            return
+            return []
         if changed == self._seen:
-            return
+            return []
         # A change within the clock's grain of the listing would be missed: list once more then.
         self._seen = changed if time.time_ns() - changed > 2_000_000_000 else None
         names = {
@@ -421,6 +433,7 @@ class Jobs:
         self._jobs = dict(
             sorted(every.items(), key=lambda pair: (pair[1].created, pair[0]), reverse=True)
         )
+        return list(added.values())
 
 
 def why_dead(code: int | None, last_words: str, started: bool) -> tuple[str, str]:

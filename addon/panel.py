@@ -2,6 +2,7 @@
 """The panels in the 3D viewport's sidebar, in the order of the work."""
 
 import time
+from pathlib import Path
 
 import bpy
 
@@ -107,10 +108,11 @@ class PhotosPanel(Section, bpy.types.Panel):
     def _draw_chosen(self, context: bpy.types.Context) -> None:
         layout, settings, current = self.layout, context.scene.idto3d, session()
         photo = settings.photos[min(settings.photo_index, len(settings.photos) - 1)]
-        large = current.thumbnails.icon(bpy.path.abspath(photo.path))
+        path = bpy.path.abspath(photo.path)
+        large = current.thumbnails.icon(path)
         if large:
             layout.template_icon(large, scale=6.0)
-        else:
+        elif not Path(path).is_file():
             layout.label(text="The file is gone.", icon="ERROR")
         if current.check.running:
             layout.label(text="Looking at the photos", icon="SORTTIME")
@@ -292,9 +294,13 @@ def draw_job(layout: bpy.types.UILayout, current: Session, job: Job, now: float)
     picture = current.thumbnails.icon(state.picture)
     if picture and state.phase != "queued":
         box.template_icon(picture, scale=8.0)
-    for sentence in (state.cause, state.remedy, current.unshown.get(job.id, "")):
-        if sentence:
-            draw_text(box, sentence, "ERROR" if sentence == state.cause else "BLANK1")
+    if state.cause:
+        draw_text(box, state.cause, "ERROR")
+        draw_text(box, state.remedy, "BLANK1")
+    if job.id in current.not_imported:
+        draw_text(box, f"The head did not come in: {current.not_imported[job.id]}", "ERROR")
+    elif state.active and job.id in current.unshown:
+        draw_text(box, current.unshown[job.id], "INFO")
     for sentence in state.warnings[-3:]:
         draw_text(box, sentence, "INFO")
     draw_job_buttons(box, job, now)

@@ -26,8 +26,9 @@ class Session:
         # Jobs whose head was imported since the file was loaded. Undo takes the scene's own note
         # of it back, and the head must not come again then.
         self.imported: set[str] = set()
-        # Why the newest preview or head of a job could not be shown.
+        # Why the newest preview, and the head, of a job could not be shown.
         self.unshown: dict[str, str] = {}
+        self.not_imported: dict[str, str] = {}
         # Jobs started for a scene: undo must not lose them either.
         self.started: dict[str, str] = {}  # job -> scene
         self.shown: dict[str, Path] = {}  # job -> preview that the viewport shows
@@ -45,6 +46,7 @@ class Session:
         self.started.clear()
         self.shown.clear()
         self.unshown.clear()
+        self.not_imported.clear()
         self.check.drop()
 
     def close(self) -> None:
@@ -54,11 +56,12 @@ class Session:
         self.thumbnails.close()
 
     def job_of(self, scene: bpy.types.Scene) -> Job | None:
-        """The job that the panel of a scene is about: the one at work, else the scene's newest."""
+        """The job that the panel of a scene is about: the one at work, else the latest."""
         mine = [self.jobs.get(row.name) for row in scene.idto3d.jobs]
         found = [job for job in mine if job is not None]
-        working = [job for job in found if job.state.active]
-        return (working or found[::-1] or [None])[0]
+        latest = sorted(found, key=lambda job: max(job.state.heard, job.created))
+        working = [job for job in latest if job.state.active]
+        return (working or latest or [None])[-1]
 
 
 def ask_backend(words: Sequence[str]) -> Listener:

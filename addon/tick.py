@@ -90,7 +90,7 @@ def _show(
             return False
         row.imported = True  # undo took the note back
         return True
-    if state.phase == "done" and not row.imported and job.id not in current.unshown:
+    if state.phase == "done" and not row.imported and job.id not in current.not_imported:
         with context.temp_override(scene=scene):
             if bring_in(bpy.context, current, row, job) is not None:
                 push_undo(bpy.context, f"Import {job.name}")
@@ -101,9 +101,9 @@ def _show(
         try:
             with context.temp_override(scene=scene):
                 refresh_preview(bpy.context, preview, job.name)
-        except UnreadableFile as error:
-            # The worker keeps its two newest; this one may be gone. Another comes soon.
-            current.unshown[job.id] = f"The preview can't be shown: {error}"
+        except UnreadableFile:
+            # The worker keeps its two newest; this one may be gone.
+            current.unshown[job.id] = f"{preview.name} can't be read. Another one comes soon."
         else:
             current.unshown.pop(job.id, None)
         return True
@@ -115,16 +115,17 @@ def bring_in(
 ) -> bpy.types.Object | None:
     """Import the head of a finished job in the place of its preview.
 
-    None, and the reason in `current.unshown`, when it can't be read.
+    None, and the reason in `current.not_imported`, when it can't be read.
     """
     try:
         head = import_result(context, job.folder.result, job.name)
     except ImportFailed as error:
-        current.unshown[job.id] = str(error)
+        current.not_imported[job.id] = str(error)
         return None
     remove_preview(context, job.name)
     current.imported.add(job.id)
     current.unshown.pop(job.id, None)
+    current.not_imported.pop(job.id, None)
     if row is not None:
         row.imported = True
     return head

@@ -2,46 +2,26 @@
 """The manifest keeps the platform's rules, and the add-on works in a real Blender."""
 
 import ast
-import json
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from idto3d import __version__
+from tests.addon.conftest import Run
 
 ROOT = Path(__file__).resolve().parents[2]
-BLENDER_PYTHON = ROOT / ".venv-blender" / "bin" / "python"
-BUILDERS = ".venv-blender/lib/python3*/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli"
-
-needs_blender = pytest.mark.skipif(
-    not (ROOT / ".venv-blender" / ".installed").exists(),
-    reason="needs Blender's Python module (make blender)",
-)
+Builder = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
 def manifest() -> dict[str, Any]:
     return tomllib.loads((ROOT / "blender_manifest.toml").read_text(encoding="utf-8"))
-
-
-def builder(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run Blender's own extension tool."""
-    (folder,) = ROOT.glob(BUILDERS)
-    command = [str(BLENDER_PYTHON), str(folder / "blender_ext.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("package") / "idto3d.zip"
-    answer = builder("build", "--source-dir", str(ROOT), "--output-filepath", str(path))
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    return path
 
 
 def test_required_fields(manifest: dict[str, Any]) -> None:
@@ -79,15 +59,13 @@ def test_addon_imports_bpy_and_the_standard_library_only() -> None:
             assert {name.partition(".")[0] for name in names} <= allowed, file
 
 
-@needs_blender
-def test_blender_validates_folder_and_zip(package: Path) -> None:
+def test_blender_validates_folder_and_zip(package: Path, builder: Builder) -> None:
     for path in (ROOT, package):
         answer = builder("validate", str(path))
         assert answer.returncode == 0, answer.stdout + answer.stderr
         assert "warning" not in (answer.stdout + answer.stderr).lower()
 
 
-@needs_blender
 def test_zip_holds_the_program_and_nothing_else(package: Path) -> None:
     import zipfile
 
@@ -101,58 +79,30 @@ def test_zip_holds_the_program_and_nothing_else(package: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def report(package: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What `inside_blender.py` found."""
-    folder = tmp_path_factory.mktemp("blender")
-    script = Path(__file__).with_name("inside_blender.py")
-    answer = subprocess.run(
-        [str(BLENDER_PYTHON), "-I", str(script), str(package), str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    lines = [line for line in answer.stdout.splitlines() if line.startswith("REPORT ")]
-    found: dict[str, Any] = json.loads(lines[0].removeprefix("REPORT "))
-    return found
+def found(in_blender: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `drive_extension.py` found."""
+    return in_blender("drive_extension.py", tmp_path_factory.mktemp("blender"))
 
 
-@needs_blender
-def test_switched_on_off_and_on(report: dict[str, Any]) -> None:
-    assert report["enabled"] and report["enabled again"]
-    assert report["left over"] == []
-    assert report["foreign modules"] == []
+def test_switched_on_off_and_on(found: dict[str, Any]) -> None:
+    assert found["enabled"] and found["enabled again"] and found["same again"]
+    assert len(found["registered"]["classes"]) > 30
+    assert all(names == [] for names in found["left over"].values()), found["left over"]
 
 
-@needs_blender
-def test_panel_says_how_to_get_a_head(report: dict[str, Any]) -> None:
-    panel = report["panel"]
-    assert panel["operators"] == ["idto3d.import_head"]
-    assert "idto3d generate PHOTOS --output FOLDER" in panel["texts"]
-    with_backend = report["panel with backend"]["texts"]
-    assert any("python" in text and "-m idto3d.cli generate" in text for text in with_backend)
+def test_no_foreign_modules_and_nothing_written_beside_the_program(found: dict[str, Any]) -> None:
+    assert found["foreign modules"] == [] and found["paths"] == []
+    assert found["written into itself"] == []
 
 
-@needs_blender
-def test_head_comes_in_at_rest_and_in_its_collection(report: dict[str, Any]) -> None:
-    head = report["head"]
-    assert head["result"] == ["FINISHED"]
-    assert head["objects"] == {
-        "Ada": {
-            "collections": ["Ada"],
-            "keys": {"smile": 0.0, "jaw_open": 0.0},
-            "materials": ["skin"],
-        }
-    }
-    assert report["collections"] == ["Ada"]
+def test_everything_has_a_tooltip(found: dict[str, Any]) -> None:
+    assert found["without words"] == []
 
 
-@needs_blender
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [("damaged", "is damaged"), ("absent", "There is no file"), ("empty", "holds no mesh")],
-)
-def test_what_is_no_head_leaves_nothing(report: dict[str, Any], kind: str, words: str) -> None:
-    assert words in report[kind]["error"]
-    assert report[kind]["objects"] == []
+def test_preferences_page(found: dict[str, Any]) -> None:
+    assert {"jobs_folder", "images"} <= set(found["page"]["properties"])
+
+
+def test_a_head_comes_in_by_the_file_menu(found: dict[str, Any]) -> None:
+    assert found["import"] == "FINISHED" and found["objects"] == ["Ada"]
+    assert found["registered"]["menu lines"] == ["bl_ext.user_default.idto3d.addon.scene.head"]

@@ -31,7 +31,7 @@ def test_log(tmp_path: Path) -> None:
         "geometry: 10 of 10",
         "Warning: Small face.",
         "Failed: No face. Take another photo.",
-        "es could not be read)",
+        "ould not be read)",
     ]
     assert text.endswith("worker.log:\nTraceback of a mistake\n")
 

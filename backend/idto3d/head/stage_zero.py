@@ -39,6 +39,7 @@ class StageZero:
     mean: np.ndarray
     scale: np.ndarray
     weights: np.ndarray
+    spread: np.ndarray  # (I,) standard deviation of unseen people's coefficients from the guess
 
     def guess(self, embeddings: np.ndarray) -> FirstGuess:
         """embeddings (N,D) of one person's photos, averaged."""
@@ -59,7 +60,7 @@ def load_stage_zero(path: Path) -> StageZero:
     try:
         with np.load(path, allow_pickle=False) as data:
             return StageZero(
-                *(data[name].astype(np.float64) for name in ("mean", "scale", "weights"))
+                *(data[name].astype(np.float64) for name in ("mean", "scale", "weights", "spread"))
             )
     except UNREADABLE_NPZ as error:
         raise UserError(

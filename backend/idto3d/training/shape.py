@@ -43,10 +43,11 @@ def fit(
 
 def fit_each(
     embeddings: np.ndarray, targets: np.ndarray, mean: np.ndarray, scale: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ridge weights (D+1, T) with a penalty of its own for each target, by cross-validation.
 
-    Also returns the penalties (T,). People are left out whole, never single pictures.
+    Also returns the penalties (T,) and the standard deviation (T,) of what people left out are
+    from their guess. People are left out whole, never single pictures.
     """
     part = np.arange(len(embeddings)) % FOLDS
     error = np.zeros((len(PENALTIES), targets.shape[1]))
@@ -65,7 +66,7 @@ def fit_each(
         mine = chosen == penalty
         weights[:, mine] = fit(embeddings, targets[:, mine] - centre[mine], penalty, mean, scale)
     weights[-1] += centre
-    return weights, chosen
+    return weights, chosen, np.sqrt(error.min(axis=0) / len(embeddings))
 
 
 def train(folder: Path, output: Path) -> StageZero:
@@ -82,14 +83,16 @@ def train(folder: Path, output: Path) -> StageZero:
     mean = embedding[trained].reshape(-1, embedding.shape[-1]).mean(axis=0)
     scale = embedding[trained].reshape(-1, embedding.shape[-1]).std(axis=0) + 1e-6
 
-    weights, chosen = fit_each(embedding[trained], targets[trained], mean, scale)
-    stage_zero = StageZero(mean, scale, weights)
+    weights, chosen, spread = fit_each(embedding[trained], targets[trained], mean, scale)
+    spread = spread[: coefficients.shape[1]]
+    stage_zero = StageZero(mean, scale, weights, spread)
     output.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         output,
         mean=mean.astype(np.float32),
         scale=scale.astype(np.float32),
         weights=weights.astype(np.float32),
+        spread=spread.astype(np.float32),
     )
     if test.any():
         size = coefficients.shape[1]

@@ -21,7 +21,7 @@ def test_guess_is_the_affine_map_of_the_mean_embedding() -> None:
     weights = 0.1 * random.normal(size=(7, 3 + 5))
     weights[-1, 3:6] = 0.5
     embeddings = random.normal(size=(4, 6))
-    guess = StageZero(mean, scale, weights).guess(embeddings)
+    guess = StageZero(mean, scale, weights, np.ones(3)).guess(embeddings)
     expected = ((embeddings.mean(0) - mean) / scale) @ weights[:-1] + weights[-1]
     assert guess.coefficients.dtype == torch.float32
     assert np.allclose(guess.coefficients, expected[:3], atol=1e-6)
@@ -32,7 +32,7 @@ def test_guess_is_the_affine_map_of_the_mean_embedding() -> None:
 def test_tone_stays_a_skin_colour() -> None:
     weights = np.zeros((3, 6))
     weights[-1, 1:4] = (-0.4, 0.5, 7.0)
-    guess = StageZero(np.zeros(2), np.ones(2), weights).guess(np.zeros((1, 2)))
+    guess = StageZero(np.zeros(2), np.ones(2), weights, np.ones(1)).guess(np.zeros((1, 2)))
     assert guess.tone == (0.05, 0.5, 0.98)
 
 
@@ -56,6 +56,8 @@ def test_shipped_file_fits_the_template() -> None:
     assert average.coefficients.shape == (len(template.identity_basis),)
     # The average embedding belongs to an average head: no coefficient beyond one deviation.
     assert average.coefficients.abs().max() < 1.0
+    assert stage_zero.spread.shape == average.coefficients.shape
+    assert stage_zero.spread.min() > 0.3 and stage_zero.spread.max() < 1.1
     red, green, blue = average.tone
     assert red > green > blue > 0.15
 

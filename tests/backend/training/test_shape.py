@@ -82,7 +82,9 @@ def test_each_target_has_its_own_penalty() -> None:
     told = embeddings[:, 0] @ random.normal(size=8) + 3.0
     noise = random.normal(size=200)
     mean, scale = np.zeros(8), np.ones(8)
-    weights, penalties = fit_each(embeddings, np.stack([told, noise], axis=1), mean, scale)
+    targets = np.stack([told, noise], axis=1)
+    weights, penalties, spread = fit_each(embeddings, targets, mean, scale)
+    assert spread[0] < 0.1 * told.std() and spread[1] == pytest.approx(noise.std(), rel=0.05)
     assert penalties[0] == min(PENALTIES) and penalties[1] >= 100
     assert np.abs(weights[:-1, 1]).max() < 0.1
     design = np.append(embeddings[:, 0], np.ones((200, 1)), axis=1)
@@ -99,6 +101,8 @@ def test_training_recovers_the_map(
     assert "unseen people" in capsys.readouterr().out
     stage_zero = load_stage_zero(tmp_path / "new" / "stage_zero.npz")
     assert np.allclose(stage_zero.weights, trained.weights, atol=1e-5)
+    assert np.allclose(stage_zero.spread, trained.spread, atol=1e-5)
+    assert stage_zero.spread.shape == (COEFFICIENTS,)
     unseen = range(HELD_OUT)
     guesses = [stage_zero.guess(known["embedding"][person]) for person in unseen]
     truth = known["values"][:HELD_OUT]

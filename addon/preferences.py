@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Edit > Preferences > Add-ons > ID-to-3D: the backend, where jobs are, how images are kept."""
 
-from pathlib import Path
-
 import bpy
 
-from . import process
 from .package import PACKAGE, preferences
 from .setup import page
 
-__all__ = ["CLASSES", "Preferences", "preferences", "python_problem"]
+__all__ = ["CLASSES", "Preferences", "preferences"]
 
 
 class Preferences(bpy.types.AddonPreferences):
@@ -81,11 +78,6 @@ class Preferences(bpy.types.AddonPreferences):
         column = self.layout.column()
         column.prop(self, "jobs_folder")
         column.prop(self, "images")
-
-
-def python_problem(path: str) -> str:
-    """Why `path` can't be the backend's Python, in a sentence; "" when it may be."""
-    return process.python_problem(Path(bpy.path.abspath(path)) if path else None)
 
 
 CLASSES = (Preferences,)

@@ -99,7 +99,7 @@ def read_locked(sources: Path) -> Locked:
         raise SetupError(
             f"The add-on's list of packages can't be read ({error}).", "Install the add-on again."
         ) from error
-    wanted = tuple(name for name in names if not name.startswith("torch"))
+    wanted = tuple(name for name in names if not re.match(r"torch\b(?![.-])", name))
     return Locked(wanted, constraints)
 
 

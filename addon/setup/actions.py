@@ -8,8 +8,10 @@ from pathlib import Path
 import bpy
 
 from .. import backend
+from ..environment.layout import read_record
 from ..package import ROOT, preferences
 from ..process import Listener
+from ..session import session
 from .doctor import blender_findings, read_report, unable
 from .session import Session
 from .state import STATE
@@ -53,6 +55,8 @@ def start_session(
 ) -> None:
     """Start the environment's program and the timer that follows it.
 
+    A job at work would lose its packages: nothing but a first set-up and a bundle begins then.
+
     Args:
         context: Blender's.
         action: the program's command.
@@ -65,6 +69,8 @@ def start_session(
     if STATE.busy:
         raise Refused("A set-up or the doctor is at work. Wait for its end, or cancel it.")
     folder = root or backend.environment_folder(context)
+    if read_record(folder) is not None and session().follow(context).active is not None:
+        raise Refused("A head is being made with this environment. Wait for its end, or stop it.")
     python = blender_python() or base_python(context)
     try:
         STATE.session = Session(action, python, ["--root", str(folder), *words])

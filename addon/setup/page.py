@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Draws the backend's part of the preferences page: its state, the set-up at work, the doctor."""
 
+from functools import cache
+
 import bpy
 
 from .. import backend
 from ..environment.layout import read_record
-from ..package import preferences
+from ..environment.packages import read_locked
+from ..package import ROOT, preferences
 from . import operators
 from .session import Session
 from .state import STATE
@@ -13,6 +16,12 @@ from .state import STATE
 # Lines of the log that are shown.
 SHOWN_LINES = 6
 ICONS = {"ok": "CHECKMARK", "warn": "INFO", "fail": "ERROR"}
+
+
+@cache
+def locked_key() -> str:
+    """Which packages the add-on needs; its files don't change while it is switched on."""
+    return read_locked(ROOT).key
 
 
 def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -57,6 +66,11 @@ def _draw_own(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     record = read_record(backend.environment_folder(context))
     if record is not None and record.complete:
         layout.label(text=f"torch {record.torch} in {backend.environment_folder(context)}")
+        if record.key != locked_key():
+            layout.label(text="This version needs other packages. Press Repair.", icon="INFO")
+        layout.prop(chosen, "torch")
+        if chosen.torch.lower() not in ("auto", record.variant):
+            layout.label(text="Press Repair to change the build of torch.", icon="INFO")
         row = layout.row()
         row.operator(operators.Repair.bl_idname, icon="TOOL_SETTINGS")
         row.operator(operators.Move.bl_idname, icon="FILE_FOLDER")

@@ -55,7 +55,8 @@ def main(package: Path, folder: Path, bundle: Path, sources: Path, python: Path)
             time.sleep(0.02)
 
     # The tiny backend in place of the one that comes with the add-on.
-    actions.ROOT = backend.ROOT = sources
+    page = sys.modules[f"{addon}.setup.page"]
+    actions.ROOT = backend.ROOT = page.ROOT = sources
     preferences.base_python, preferences.torch = str(python), "CPU"
     report["default folders"] = [
         str(backend.environment_folder(context)),
@@ -63,6 +64,7 @@ def main(package: Path, folder: Path, bundle: Path, sources: Path, python: Path)
     ]
     root = folder / "place" / "environment"
     preferences.environment_folder = str(root)
+    preferences.jobs_folder = str(folder / "jobs")
 
     report["nothing"] = state()
     report["refused"] = attempt(bpy.ops.idto3d.setup_install)
@@ -86,6 +88,20 @@ def main(package: Path, folder: Path, bundle: Path, sources: Path, python: Path)
     follow()
     report["installed"] = state()
     report["command"] = backend.command(context, "doctor")
+
+    preferences.torch = "CUDA"
+    (sources / "constraints.txt").write_text("tiny-part==2.0\n")
+    page.locked_key.cache_clear()
+    report["outdated"] = draw()
+    preferences.torch = "CPU"
+
+    job = job_at_work(folder / "jobs" / "ada")
+    sys.modules[f"{addon}.session"].session().follow(context).poll(time.time())
+    report["with a job at work"] = [
+        attempt(action) for action in (bpy.ops.idto3d.setup_repair, bpy.ops.idto3d.setup_remove)
+    ]
+    job.unlink()
+    sys.modules[f"{addon}.session"].session().follow(context).poll(time.time() + 60.0)
 
     bpy.ops.idto3d.doctor()
     report["examining"] = draw()
@@ -133,6 +149,20 @@ def main(package: Path, folder: Path, bundle: Path, sources: Path, python: Path)
         hasattr(bpy.types, "IDTO3D_OT_doctor"),
     ]
     return report
+
+
+def job_at_work(root: Path) -> Path:
+    """A job that this very process is the worker of; returns its lock."""
+    protocol = sys.modules[f"{NAME}.backend.idto3d.job.protocol"]
+    lock = sys.modules[f"{NAME}.backend.idto3d.job.lock"]
+    eventlog = sys.modules[f"{NAME}.backend.idto3d.job.eventlog"]
+    folder = protocol.JobFolder(root)
+    folder.write_request(protocol.Request(photos=("a.jpg",), expressions=()))
+    with eventlog.EventWriter(folder.events) as writer:
+        writer.write(protocol.Started(os.getpid()))
+    owner = {"pid": os.getpid(), "start": lock.process_start(os.getpid())}
+    folder.lock.write_text(json.dumps(owner))
+    return Path(folder.lock)
 
 
 def tooltip(name: str) -> str:

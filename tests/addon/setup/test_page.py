@@ -44,7 +44,8 @@ def report(
     (sources / "backend" / "idto3d" / "cli.py").write_text(DOCTOR)
     # The Python that has begun the environment has to be the one that goes on.
     python = Path(tiny.sys.executable)
-    return dict(in_blender("drive_setup.py", folder, bundle, sources, python))
+    found: dict[str, Any] = in_blender("drive_setup.py", folder, bundle, sources, python)
+    return {**found, "folder": folder}
 
 
 def test_refuses_without_online_access(report: dict[str, Any]) -> None:
@@ -103,12 +104,24 @@ def test_installed_from_the_bundle(report: dict[str, Any]) -> None:
     assert words[0] == "-I"
 
 
+def test_other_packages_are_asked_for(report: dict[str, Any]) -> None:
+    texts = report["outdated"]["texts"]
+    assert "This version needs other packages. Press Repair." in texts
+    assert "Press Repair to change the build of torch." in texts
+    assert not [text for text in report["installed"]["page"]["texts"] if "Press Repair" in text]
+
+
+def test_environment_of_a_job_at_work_is_left_alone(report: dict[str, Any]) -> None:
+    for text in report["with a job at work"]:
+        assert "A head is being made with this environment" in text
+
+
 def test_doctor_shows_each_finding_with_its_remedy(report: dict[str, Any]) -> None:
     assert "Examining…" in report["examining"]["texts"]
     blender, backend, torch, disk = report["doctor of the tiny backend"]
     assert blender[0] == "Blender" and backend[1] == "ok"
     assert torch == ["torch", "fail", "damaged in /data/ada", "Press Repair.", True]
-    assert disk[2] == report["default folders"][1]  # where heads will be made
+    assert disk[2] == str(report["folder"] / "jobs")  # where heads will be made
     page = report["doctor's page"]
     assert "torch: damaged in /data/ada" in page["texts"]
     assert page["operators"].count("idto3d.setup_repair") == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 
 from idto3d.errors import UserError
@@ -20,29 +20,16 @@ from idto3d.prior.ip_adapter import ip_conditioning, read_ip_adapter
 from idto3d.prior.layout import write_tensors
 from idto3d.prior.load import apply_conditioning
 from idto3d.prior.manifest import Manifest
-from tests.backend.prior.tiny_stable_diffusion import FACE, WIDTH, ip_adapter_state, tiny_unet
+from tests.backend.prior.tiny_stable_diffusion import (
+    FACE,
+    WIDTH,
+    in_diffusers,
+    ip_adapter_state,
+    tiny_unet,
+)
 
 KINDS = {"faceid": {"tokens": 4, "lora_rank": 3}, "portrait": {"tokens": 16}}
 TIMESTEPS = torch.tensor([500, 30])
-
-
-def in_diffusers(
-    unet: UNet2DConditionModel, state: dict[str, dict[str, torch.Tensor]]
-) -> UNet2DConditionModel:
-    """`unet` with the adapter by diffusers' own loader, LoRA included."""
-    pipeline = StableDiffusionPipeline(
-        AutoencoderKL(norm_num_groups=1, block_out_channels=(4,)),
-        None,
-        None,
-        copy.deepcopy(unet),
-        DDPMScheduler(steps_offset=1, clip_sample=False),
-        None,
-        None,
-        requires_safety_checker=False,
-    )
-    pipeline.load_ip_adapter(state, None, "", image_encoder_folder=None)
-    pipeline.set_ip_adapter_scale(1.0)
-    return pipeline.unet
 
 
 def in_ours(

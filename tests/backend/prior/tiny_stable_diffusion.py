@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Random Stable-Diffusion-like networks and IP-Adapter weights, a few hundred kilobytes."""
 
+import copy
 import re
 from collections.abc import Mapping
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from idto3d.prior.checkpoint_file import Family
@@ -89,6 +90,25 @@ def ip_adapter_state(
                 layers[f"{number}.{kind}_lora.down.weight"] = random(lora_rank, columns)
                 layers[f"{number}.{kind}_lora.up.weight"] = random(rows, lora_rank)
     return {"image_proj": mlp, "ip_adapter": layers}
+
+
+def in_diffusers(
+    unet: UNet2DConditionModel, state: dict[str, dict[str, torch.Tensor]]
+) -> UNet2DConditionModel:
+    """`unet` with the adapter by diffusers' own loader, LoRA included."""
+    pipeline = StableDiffusionPipeline(
+        AutoencoderKL(norm_num_groups=1, block_out_channels=(4,)),
+        None,
+        None,
+        copy.deepcopy(unet),
+        DDPMScheduler(steps_offset=1, clip_sample=False),
+        None,
+        None,
+        requires_safety_checker=False,
+    )
+    pipeline.load_ip_adapter(state, None, "", image_encoder_folder=None)
+    pipeline.set_ip_adapter_scale(1.0)
+    return pipeline.unet
 
 
 # What diffusers calls the parts of a residual block, and what the original code does.

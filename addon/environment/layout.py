@@ -153,6 +153,9 @@ def check_new(root: Path) -> None:
 def locked(root: Path) -> Iterator[None]:
     """Keep others from working on the folder; the system gives the lock back if we die.
 
+    Programs that are started meanwhile (`run_program`) hold it too, except on Windows: a pip that
+    outlives us is not disturbed by the next start.
+
     Raises:
         SetupError: another set-up works on it.
     """
@@ -167,6 +170,7 @@ def locked(root: Path) -> Iterator[None]:
                 import fcntl
 
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.set_inheritable(file.fileno(), True)
         except OSError as error:
             raise SetupError(
                 f"Another set-up is at work in {root}.", "Wait for its end, or cancel it."

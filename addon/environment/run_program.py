@@ -53,6 +53,8 @@ def run_program(
         errors="replace",
         env=environment,
         start_new_session=sys.platform != "win32",
+        # Nothing but the lock is inheritable.
+        close_fds=sys.platform == "win32",
     )
     lines: list[str] = []
     assert process.stdout is not None

@@ -12,7 +12,7 @@ from mathutils import Matrix
 
 from . import arkit, export_check, export_files, export_maps
 from .head import NeedsHead, current_head, expression_names, key_positions
-from .material import maps_of
+from .material import OCCLUSION_GROUP, maps_of
 from .presets import PRESETS, Preset, preset_named
 from .workbench import borrowed_name, workbench
 
@@ -141,6 +141,7 @@ def _own_names(head: bpy.types.Object, preset: Preset) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(borrowed_name(bpy.data.objects, head.name))
         stack.enter_context(borrowed_name(bpy.data.meshes, head.data.name))
+        stack.enter_context(borrowed_name(bpy.data.node_groups, OCCLUSION_GROUP))
         if preset.armature:
             stack.enter_context(borrowed_name(bpy.data.objects, export_files.ARMATURE))
         yield

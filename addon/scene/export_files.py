@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bpy
 
-from .material import picture_material
+from .material import picture_material, with_occlusion
 from .presets import Preset
 
 # Unreal leaves an armature of exactly this name out and takes the bone as the root.
@@ -35,6 +35,10 @@ def write(
     if pictures:
         head.data.materials.clear()
         head.data.materials.append(picture_material(head.name, pictures))
+    elif preset.suffix == ".glb":
+        for index, used in enumerate(head.data.materials):
+            if used is not None:
+                head.data.materials[index] = with_occlusion(used)
     if preset.armature:
         add_head_bone(scene, head)
     {".glb": write_glb, ".fbx": write_fbx, ".usdc": write_usd}[preset.suffix](path)

@@ -113,9 +113,10 @@ def fill_mesh(mesh: "bpy.types.Mesh", head: HeadFile, vertices: Weld) -> None:
 def add_expressions(item: "bpy.types.Object", head: HeadFile, vertices: Weld) -> None:
     """A shape key for each expression of the file, all at rest."""
     rest = picked(head.positions, vertices.first, 3)
-    item.shape_key_add(name="Basis", from_mix=False)
+    # From Blender 5.0 on a new key is fully on.
+    item.shape_key_add(name="Basis", from_mix=False).value = 0.0
     for name, offsets in head.targets.items():
         key = item.shape_key_add(name=name, from_mix=False)
-        key.value = 0.0  # from Blender 5.0 on a new key is fully on
+        key.value = 0.0
         shown = map(add, rest, picked(offsets, vertices.first, 3))
         key.points.foreach_set("co", array("f", shown))

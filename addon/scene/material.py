@@ -11,7 +11,8 @@ from .glb import MapFile
 SUBSURFACE_RADIUS_METRES = (0.00367, 0.00137, 0.00068)
 SUBSURFACE_WEIGHT = 0.15
 SKIN_IOR = 1.4
-# A node group of this name is where Blender's glTF exporter looks for the occlusion map.
+# A node group of this name is where Blender's glTF exporter looks for the occlusion map. It must
+# not stay: Blender's importer would take it for its own, which has more sockets.
 OCCLUSION_GROUP = "glTF Material Output"
 # Which input of the Principled BSDF tells where a map is.
 MAP_SOCKETS = {"albedo": "Base Color", "normal": "Normal", "orm": "Roughness"}
@@ -79,12 +80,8 @@ def skin_material(name: str, images: dict[str, bpy.types.Image]) -> bpy.types.Ma
     bumps = nodes.new("ShaderNodeNormalMap")
     bumps.uv_map = "UVMap"
     bumps.location = (-360.0, -300.0)
-    occlusion = nodes.new("ShaderNodeGroup")
-    occlusion.node_tree = _occlusion_group()
-    occlusion.location = (0.0, -700.0)
     links.new(albedo.outputs["Color"], skin["Base Color"])
     links.new(orm.outputs["Color"], channels.inputs["Color"])
-    links.new(channels.outputs["Red"], occlusion.inputs["Occlusion"])
     links.new(channels.outputs["Green"], skin["Roughness"])
     links.new(channels.outputs["Blue"], skin["Metallic"])
     links.new(normal.outputs["Color"], bumps.inputs["Color"])
@@ -113,6 +110,32 @@ def picture_material(name: str, pictures: dict[str, Path]) -> bpy.types.Material
         else:
             links.new(texture.outputs["Color"], shader.inputs[sockets[kind]])
     return material
+
+
+def with_occlusion(material: bpy.types.Material) -> bpy.types.Material:
+    """A copy of a material that tells Blender's glTF exporter where the occlusion is.
+
+    For the time of an export; its group is a datablock of its own.
+    """
+    copy = material.copy()
+    if copy.node_tree is None:
+        return copy
+    nodes, links = copy.node_tree.nodes, copy.node_tree.links
+    for shader in [node for node in nodes if node.type == "BSDF_PRINCIPLED"]:
+        for link in shader.inputs["Roughness"].links:
+            if link.from_node.type == "SEPARATE_COLOR":
+                group = nodes.new("ShaderNodeGroup")
+                group.node_tree = _occlusion_group()
+                links.new(link.from_node.outputs["Red"], group.inputs["Occlusion"])
+                return copy
+    return copy
+
+
+def _occlusion_group() -> bpy.types.NodeTree:
+    group = bpy.data.node_groups.new(OCCLUSION_GROUP, "ShaderNodeTree")
+    group.interface.new_socket("Occlusion", in_out="INPUT", socket_type="NodeSocketFloat")
+    group.nodes.new("NodeGroupInput")
+    return group
 
 
 def preview_material() -> bpy.types.Material:
@@ -176,14 +199,3 @@ def _material(name: str) -> bpy.types.Material:
 
 def _shader(material: bpy.types.Material) -> bpy.types.Node:
     return next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
-
-
-def _occlusion_group() -> bpy.types.NodeTree:
-    found = bpy.data.node_groups.get(OCCLUSION_GROUP)
-    if found is not None:
-        return found
-    group = bpy.data.node_groups.new(OCCLUSION_GROUP, "ShaderNodeTree")
-    socket = group.interface.new_socket("Occlusion", in_out="INPUT", socket_type="NodeSocketFloat")
-    socket.default_value = 1.0
-    group.nodes.new("NodeGroupInput")
-    return group

@@ -2,10 +2,13 @@
 """What the panels Result, Light and Export show; the panels themselves are in addon/panel.py."""
 
 import json
+import textwrap
 
 import bpy
 
 from . import export, expressions, head, light, light_check, turntable
+
+LINE = 42  # characters
 
 CLASSES = ()
 
@@ -61,7 +64,7 @@ def draw_light(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     column.prop(settings, "strength")
     column.prop(settings, "show_surroundings")
     if settings.problem:
-        column.label(text=settings.problem, icon="ERROR")
+        _draw_text(column, settings.problem)
     if settings.is_on:
         column.operator(light.LightOff.bl_idname, icon="LOOP_BACK")
     else:
@@ -74,10 +77,16 @@ def draw_light(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if picture is not None:
         layout.template_icon(picture.preview_ensure().icon_id, scale=8.0)
         layout.label(text="Bare, light from the left, from the right")
-        for sentence in light_check.verdict(picture[light_check.DIFFERENCE]).split(". "):
-            layout.label(text=sentence)
+        _draw_text(layout, light_check.verdict(picture[light_check.DIFFERENCE]))
 
 
 def draw_export(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """A button for each program that the head may go to."""
     export.draw(layout, context)
+
+
+def _draw_text(layout: bpy.types.UILayout, text: str) -> None:
+    """A text in lines that fit the sidebar."""
+    column = layout.column(align=True)
+    for line in textwrap.wrap(text, LINE):
+        column.label(text=line)

@@ -31,6 +31,8 @@ def open_studio(context: bpy.types.Context, head: bpy.types.Object) -> bpy.types
     """
     scene = context.scene.copy()
     scene.name = f"{head.name} studio"
+    if hasattr(scene, "idto3d"):
+        scene.idto3d.jobs.clear()  # else a job would bring its head in twice
     for collection in list(scene.collection.children):
         scene.collection.children.unlink(collection)
     for item in list(scene.collection.objects):

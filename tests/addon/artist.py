@@ -77,7 +77,7 @@ def tick() -> bool:
     return addon("tick").tick(bpy.context)
 
 
-def follow(until: Callable[[], bool], seconds: float = 15.0) -> None:
+def follow(until: Callable[[], bool], seconds: float = 60.0) -> None:
     """Tick until something is true."""
     end = time.time() + seconds
     while not until():

@@ -56,7 +56,7 @@ def in_blender(package: Path) -> Run:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
         if killed:
             assert answer.returncode == -9, answer.stdout + answer.stderr

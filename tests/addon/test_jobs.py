@@ -46,7 +46,7 @@ def launcher(mock: MockBackend) -> Callable[[Any], "subprocess.Popen[bytes]"]:
     )
 
 
-def wait(jobs: Any, true: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait(jobs: Any, true: Callable[[], bool], seconds: float = 40.0) -> None:
     """Poll as the timer does until something is true."""
     end = time.time() + seconds
     while not true():
@@ -195,7 +195,7 @@ def test_queue_runs_in_its_order_one_at_a_time(jobs: Any, mock: MockBackend) -> 
         assert sum(job.state.active for job in jobs) <= 1
         return all(job.state.phase == "done" for job in made)
 
-    wait(jobs, all_done, 20.0)
+    wait(jobs, all_done, 60.0)
     assert order == names
 
 
@@ -300,7 +300,7 @@ def test_killed_at_any_moment_nothing_is_lost(jobs: Any, mock: MockBackend) -> N
         if job.state.active and kills < 20:
             job.end()
             kills += 1
-        wait(jobs, lambda: ended(job.state), 8.0)
+        wait(jobs, lambda: ended(job.state))
         checkpoint = job.folder.checkpoint / "geometry.json"
         done = int(checkpoint.read_text()) if checkpoint.exists() else 0
         assert done >= reached

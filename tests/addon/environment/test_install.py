@@ -113,6 +113,22 @@ def test_two_set_ups_of_one_folder(root: Path, sources: Path, bundle: Path) -> N
     assert tiny.record(root)
 
 
+def test_pip_that_outlives_the_program_is_waited_for(
+    root: Path, sources: Path, bundle: Path
+) -> None:
+    forget_torch(root)
+    options = tiny.install_options(root, sources)
+    with tiny.index(bundle, stall_at=1000, stall_pip=True) as (address, state):
+        process = tiny.start("install", **options, index=address)
+        assert state.stalled.wait(30.0)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=10.0)
+        code, messages = tiny.run("install", **options, bundle=bundle)
+        assert code == 2 and "Another set-up is at work" in messages[-1]["cause"]
+    # With the index, pip comes to its end, too.
+    tiny.wait_for(lambda: tiny.run("install", **options, bundle=bundle)[0] == 0)
+
+
 def test_file_that_arrives_damaged(root: Path, sources: Path, tmp_path: Path) -> None:
     site = tiny.site_packages(root)
     (site / "tiny_part.py").unlink()

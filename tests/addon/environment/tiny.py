@@ -154,6 +154,7 @@ class Index(BaseHTTPRequestHandler):
 
     folder: Path
     stall_at: int | None
+    stall_pip: bool
     stalled: threading.Event
     resume: threading.Event
     ranges: list[str]
@@ -175,7 +176,8 @@ class Index(BaseHTTPRequestHandler):
         data, wanted = path.read_bytes(), self.headers.get("Range")
         ours = "urllib" in self.headers.get("User-Agent", "")
         if not wanted:
-            self._send(200, "application/zip", data, self.stall_at if ours else None)
+            stall_at = self.stall_at if ours != self.stall_pip else None
+            self._send(200, "application/zip", data, stall_at)
             return
         self.ranges.append(wanted)
         first = int(wanted.removeprefix("bytes=").rstrip("-"))
@@ -199,13 +201,22 @@ class Index(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def index(folder: Path, stall_at: int | None = None) -> Iterator[tuple[str, type[Index]]]:
-    """Serve the wheels in `folder`; gives the index's address and the server's state."""
+def index(
+    folder: Path, stall_at: int | None = None, stall_pip: bool = False
+) -> Iterator[tuple[str, type[Index]]]:
+    """Serve the wheels in `folder`; gives the index's address and the server's state.
+
+    Args:
+        folder: what there is.
+        stall_at: bytes into a file after which nothing comes any more.
+        stall_pip: it is pip that waits then, not the add-on's own download.
+    """
 
     class Handler(Index):
         pass
 
-    Handler.folder, Handler.stall_at, Handler.ranges = folder, stall_at, []
+    Handler.folder, Handler.ranges = folder, []
+    Handler.stall_at, Handler.stall_pip = stall_at, stall_pip
     Handler.stalled, Handler.resume = threading.Event(), threading.Event()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -15,9 +15,10 @@ from PIL import Image
 
 from idto3d.asset.files import write_whole
 from idto3d.evaluation.identity import PICTURE_SIZE, PICTURES
+from idto3d.evaluation.judges import Dlib, embed_pictures
 from idto3d.job.protocol import JobFolder
 from idto3d.render.cameras import orbit
-from idto3d.training.dataset import identity_embeddings
+from idto3d.training.dataset import FIVE_POINTS, screen_points
 from idto3d.training.people import Person
 from idto3d.training.views import render_views
 
@@ -27,6 +28,7 @@ PHOTOS = 5
 PHOTO_SIZE = 384  # pixels
 YAW, PITCH = 35.0, 12.0  # degrees to each side, uniform
 PHOTO_STREAM, COMPARISON_STREAM, PORTRAIT_STREAM, CEILING_STREAM = 1, 2, 3, 4
+POSE_STREAM, TRUE_POSE_STREAM, EXPRESSION_STREAM, MANY_STREAM = 5, 6, 7, 8
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,11 @@ class Case:
         return self.job.head.is_file()
 
 
-def case(root: Path, person: Person, index: int, table: list[dict]) -> Case:
-    """The case in folder `root`; its photos are made unless they are there."""
-    photos = photo_files(root / "photos", person, index, table, PHOTO_SIZE)
-    return Case(index, person, tuple(photos), JobFolder(root / "job"))
+def case(root: Path, person: Person, index: int, table: list[dict], photos: int = PHOTOS) -> Case:
+    """The case in folder `root`, with the first of its photos, which are made unless they are
+    there."""
+    files = photo_files(root / "photos", person, index, table, PHOTO_SIZE)
+    return Case(index, person, tuple(files[:photos]), JobFolder(root / "job"))
 
 
 def stream(index: int, number: int) -> np.random.Generator:
@@ -92,7 +95,33 @@ def photo_files(
     return files
 
 
-def comparison_embeddings(person: Person, index: int, table: list[dict]) -> np.ndarray:
-    """(PICTURES,128) embeddings of further pictures of the person, in no photo and no portrait."""
+def comparison_pictures(
+    person: Person, index: int, table: list[dict]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Further pictures of the person (PICTURES,S,S,3) uint8, in no photo and no portrait, and
+    dlib's five points in them (PICTURES,5,2)."""
     random = stream(index, COMPARISON_STREAM)
-    return identity_embeddings(person, PICTURES, PICTURE_SIZE, random, table)
+    return casual_portraits(person, PICTURES, random, table)
+
+
+def casual_portraits(
+    person: Person, count: int, random: np.random.Generator, table: list[dict]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures (count,S,S,3) uint8 under any light with any expression, and dlib's five points in
+    them (count,5,2). Drawn as `training.dataset.identity_embeddings` draws its own."""
+    yaw = torch.from_numpy(random.uniform(-YAW, YAW, count)).float()
+    pitch = torch.from_numpy(random.uniform(-PITCH, PITCH, count)).float()
+    cameras = orbit(yaw, pitch, 2.6, (0.0, 0.0, 0.05), 19.0)
+    moved = [person.displacement(table[random.integers(len(table))]["arkit"]) for _ in range(count)]
+    amount = random.uniform(0.0, 1.0, count)
+    shapes = [person.neutral + a * d for a, d in zip(amount, moved, strict=True)]
+    vertices = torch.from_numpy(np.stack(shapes).astype(np.float32))
+    photos = render_views(person, vertices, cameras, PICTURE_SIZE, random).photo
+    marks = vertices[:, person.landmarks[list(FIVE_POINTS)]]
+    points = screen_points(marks, cameras, PICTURE_SIZE)
+    return (photos.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy(), points
+
+
+def comparison_embeddings(person: Person, index: int, table: list[dict]) -> np.ndarray:
+    """(PICTURES,128) dlib's embeddings of `comparison_pictures`."""
+    return embed_pictures(Dlib(), *comparison_pictures(person, index, table))

@@ -7,8 +7,12 @@ evaluation that was stopped or killed goes on where it was, and finished heads a
 
     DIR/person-00/photos/photo-1.png …   what the head is generated from
     DIR/person-00/job/                   the job, its result folder included
+    DIR/person-00/truth.npz              what is measured of the person alone
+    DIR/person-00/measured.npz           what is measured of the head; anew when the head changes
     DIR/settings.json                    what all heads were generated with
-    DIR/likeness.json, likeness.png      figures and contact sheet
+    DIR/likeness.json, likeness.txt      figures, and the same as tables
+    DIR/likeness.png                     contact sheet
+    DIR/plots/                           figures as pictures, where matplotlib is installed
 """
 
 import argparse
@@ -19,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idto3d.asset.files import write_whole
-from idto3d.assets import ASSETS, PRIOR
+from idto3d.assets import ASSETS, PRIOR, expression_names
 from idto3d.errors import UserError
 from idto3d.job import worker
 from idto3d.job.preflight import check_device, check_prior
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 
 # Settings that decide who the people are; the others decide how their heads are generated.
 POPULATION = ("seed", "ict")
+# What evaluations that are older than a setting were made with.
+BEFORE = {"expressions": [], "photos": 5}
 INTERNAL = 1  # exit code
 
 
@@ -45,7 +51,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of photos, heads and figures; goes on with what is there",
     )
-    add("--people", type=int, default=10, help="how many people, at least 2")
+    add("--people", type=int, default=50, help="how many people, at least 2")
+    add(
+        "--photos",
+        type=int,
+        default=5,
+        choices=range(1, 6),
+        metavar="1..5",
+        help="how many photographs of each person heads are generated from",
+    )
+    add(
+        "--expressions",
+        default="",
+        metavar="A,B,...",
+        help="expressions to generate and to measure beside the neutral face, or 'all'",
+    )
     add(
         "--ict",
         type=Path,
@@ -92,7 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
     cases = []
     for index in range(arguments.people):
         root = arguments.output / f"person-{index:02d}"
-        cases.append(case(root, people.person(SEED, index), index, table))
+        person = people.person(SEED, index)
+        cases.append(case(root, person, index, table, settings["photos"]))
     if not arguments.report_only:
         for each in cases:
             if not each.finished and (failure := _generate(each, arguments, settings)):
@@ -115,6 +136,8 @@ def agreed_settings(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
         "preset": arguments.preset,
         "overrides": parse_overrides(arguments.set),
         "prior": str(prior),
+        "expressions": asked_expressions(arguments.expressions),
+        "photos": arguments.photos,
     }
     path = arguments.output / "settings.json"
     if not arguments.report_only:
@@ -124,7 +147,7 @@ def agreed_settings(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
         # The manifest lists the hash of every file.
         asked["prior_sha256"] = hashlib.sha256((prior / "prior.json").read_bytes()).hexdigest()
     if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = BEFORE | json.loads(path.read_text(encoding="utf-8"))
         compared = POPULATION if arguments.report_only else tuple(asked)
         changed = [name for name in compared if asked[name] != before.get(name)]
         if changed:
@@ -147,6 +170,23 @@ def agreed_settings(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     return asked
 
 
+def asked_expressions(words: str) -> list[str]:
+    """'smile, blink' or 'all' -> names of the vocabulary without the neutral face.
+
+    Raises UserError for a name that isn't there.
+    """
+    known = [name for name in expression_names() if name != "neutral"]
+    if words.strip() == "all":
+        return known
+    asked = [word.strip() for word in words.split(",") if word.strip() not in ("", "neutral")]
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise UserError(
+            f"There is no expression {unknown[0]}. Known are {', '.join(known)}, and all of them."
+        )
+    return list(dict.fromkeys(asked))
+
+
 def _generate(case: "Case", arguments: argparse.Namespace, settings: dict[str, Any]) -> int:
     """Run or resume one job; 0, or the exit code of a failure that was told."""
     from idto3d.generate import generate
@@ -155,7 +195,7 @@ def _generate(case: "Case", arguments: argparse.Namespace, settings: dict[str, A
     print(f"Head {place}: person {case.index} ({case.person.family})", flush=True)
     request = Request(
         photos=tuple(str(photo.absolute()) for photo in case.photos),
-        expressions=(),
+        expressions=tuple(settings["expressions"]),
         name=f"person-{case.index:02d}",
         preset=settings["preset"],
         device=arguments.device,
@@ -177,9 +217,11 @@ def _generate(case: "Case", arguments: argparse.Namespace, settings: dict[str, A
 def _report(
     output: Path, cases: list["Case"], people: Any, table: list[dict], settings: dict[str, Any]
 ) -> int:
-    from idto3d.evaluation import scores
+    from idto3d.evaluation import plots, scores
     from idto3d.evaluation.contact_sheet import write_contact_sheet
+    from idto3d.evaluation.judges import MISSING, judges
     from idto3d.evaluation.measure import CAPTIONS, measure, sheet_rows
+    from idto3d.evaluation.observe import bench
 
     finished = sum(case.finished for case in cases)
     if finished < 2:
@@ -187,11 +229,17 @@ def _report(
             f"{finished} of {len(cases)} heads in {output} are finished; two are needed. "
             "Leave out --report-only to generate them."
         )
-    print(f"Measuring {finished} of {len(cases)} heads", flush=True)
-    found, similarity = measure(cases, people, table)
-    figures = scores.to_json(found, similarity, settings)
+    tools = bench(people, table, judges())
+    if all(judge.optimised_with for judge in tools.judges):
+        print(MISSING)
+    found = measure(cases, tools)
+    figures = scores.to_json(found.scores, found.groups, found.similarity, settings)
+    text = scores.table(found.scores, found.groups)
     write_whole(output / "likeness.json", figures.encode())
-    write_contact_sheet(output / "likeness.png", CAPTIONS, sheet_rows(cases, found, people))
-    print(scores.table(found))
-    print(f"{output / 'likeness.json'}, {output / 'likeness.png'}")
+    write_whole(output / "likeness.txt", (text + "\n").encode())
+    write_contact_sheet(output / "likeness.png", CAPTIONS, sheet_rows(cases, found.scores, people))
+    print(text)
+    drawn = plots.write_plots(output / "plots", found.scores, found.groups)
+    print(f"{output / 'likeness.json'}, {output / 'likeness.txt'}, {output / 'likeness.png'}")
+    print(f"{output / 'plots'}" if drawn else plots.MISSING)
     return 0

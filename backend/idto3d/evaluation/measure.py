@@ -2,42 +2,30 @@
 """Measure the finished heads of an evaluation against the people that they should be."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image
 
-from idto3d.assets import ASSETS
 from idto3d.evaluation import identity
+from idto3d.evaluation import standing as standings
 from idto3d.evaluation.contact_sheet import Row
-from idto3d.evaluation.geometry import FaceDistance, TrueFace
-from idto3d.evaluation.held_out import (
-    CEILING_STREAM,
-    PHOTOS,
-    PORTRAIT_STREAM,
-    Case,
-    comparison_embeddings,
-    stream,
-)
+from idto3d.evaluation.held_out import PHOTOS, Case
+from idto3d.evaluation.observation import Observation, Surfaces, Truth
+from idto3d.evaluation.observe import Bench, observation, truth
 from idto3d.evaluation.portraits import (
-    PaintedHead,
     even_light,
     generated_head,
-    lights,
     take,
     true_head,
 )
-from idto3d.evaluation.scores import Score
-from idto3d.head.stage_zero import load_stage_zero
-from idto3d.head.template import Template
-from idto3d.identity import open_encoder, person_from_photos
+from idto3d.evaluation.scores import Group, Place, Score
 from idto3d.pictures import Finished
 from idto3d.render.cameras import orbit
-from idto3d.texture.paint import SKIN
 from idto3d.training.people import People
 
 SHEET_SIZE = 256  # pixels of a portrait before it is scaled to its cell
-UNCOVERED = 0.05  # weight of hair below which skin is bare
 CAPTIONS = (
     *(f"photo {number + 1}" for number in range(PHOTOS)),
     "generated",
@@ -47,67 +35,80 @@ CAPTIONS = (
 )
 
 
-def measure(
-    cases: Sequence[Case], people: People, table: list[dict]
-) -> tuple[list[Score], np.ndarray]:
-    """Scores of the finished cases, and their similarity to the people of all cases (N,M)."""
-    environments = lights()
+@dataclass(frozen=True)
+class Measured:
+    """N finished heads among M people."""
+
+    scores: list[Score]
+    groups: dict[str, Group]  # by judge
+    similarity: np.ndarray  # (N,M) by dlib
+
+
+def measure(cases: Sequence[Case], tools: Bench) -> Measured:
+    """Of the finished cases, among the people of all cases; what is kept isn't measured again."""
     finished = [row for row, case in enumerate(cases) if case.finished]
-    gallery = np.stack([comparison_embeddings(case.person, case.index, table) for case in cases])
-    ceiling = np.stack(
-        [
-            identity.embed_head(
-                true_head(case.person), environments, stream(case.index, CEILING_STREAM)
-            )
-            for case in cases
-        ]
-    )
-    probes = np.stack(
-        [
-            identity.embed_head(
-                _generated(cases[row], people.fine),
-                environments,
-                stream(cases[row].index, PORTRAIT_STREAM),
-            )
-            for row in finished
-        ]
-    )
-    similarity = identity.similarities(probes, gallery)
-    ranks = identity.ranks(similarity, np.array(finished))
-    ceiling_ranks = identity.ranks(identity.similarities(ceiling, gallery), np.arange(len(cases)))
-    scores = []
+    truths = [truth(case, tools) for case in cases]
+    seen = []
     for place, row in enumerate(finished):
-        case = cases[row]
-        template, stage_zero, generated = face_distances(case, people.fine)
-        scores.append(
-            Score(
-                case.index,
-                case.person.family,
-                template,
-                stage_zero,
-                generated,
-                int(ranks[place]),
-                float(similarity[place, row]),
-                int(ceiling_ranks[row]),
-            )
-        )
-    return scores, similarity
-
-
-def face_distances(case: Case, fine: Template) -> list[FaceDistance]:
-    """Of the unshaped template, of stage 0, of the generated neutral head, to the true face."""
-    person = case.person
-    skin = (person.part == SKIN) & (person.paint.hair < UNCOVERED)
-    truth = TrueFace(person.bare, person.faces, skin, person.landmarks)
-    seen = person_from_photos(case.photos, open_encoder("dlib"))
-    guess = load_stage_zero(ASSETS / "template" / "stage_zero.npz").guess(seen.embeddings)
-    shapes = [
-        fine.mean.numpy(),
-        fine.neutral(guess.coefficients).numpy(),
-        _generated(case, fine).vertices,
+        print(f"Measuring {place + 1} of {len(finished)}: person {cases[row].index}", flush=True)
+        seen.append(observation(cases[row], tools))
+    right = np.array(finished)
+    groups = {
+        judge.name: group(judge.name, judge.optimised_with, truths, seen, right)
+        for judge in tools.judges
+    }
+    places = {judge.name: _places(judge.name, truths, seen, right) for judge in tools.judges}
+    scores = [
+        score(cases[row], truths[row], seen[place], {name: p[place] for name, p in places.items()})
+        for place, row in enumerate(finished)
     ]
-    landmarks = fine.landmarks.numpy()
-    return [truth.distance(shape, fine.faces.numpy(), landmarks) for shape in shapes]
+    return Measured(scores, groups, _similarity("dlib", truths, seen))
+
+
+def group(
+    judge: str, optimised_with: bool, truths: Sequence[Truth], seen: Sequence[Observation],
+    right: np.ndarray,
+) -> Group:  # fmt: skip
+    """Identity of all heads by one judge; right (N,) says which of the people each head is."""
+    gallery = np.stack([each.gallery[judge] for each in truths])
+    everyone = np.arange(len(truths))
+    return Group(
+        optimised_with,
+        standings.standing(np.stack([each.sides[judge] for each in seen]), gallery, right),
+        standings.standing(np.stack([each.sides[judge] for each in truths]), gallery, everyone),
+        standings.by_pose(np.stack([each.poses[judge] for each in seen]), gallery, right),
+        standings.by_pose(np.stack([each.poses[judge] for each in truths]), gallery, everyone),
+        standings.by_expression(
+            [each.posed[judge] for each in seen],
+            [each.expressions for each in seen],
+            gallery,
+            right,
+        ),
+    )
+
+
+def score(case: Case, known: Truth, seen: Observation, places: dict[str, Place]) -> Score:
+    """One synthetic person's row."""
+    template, stage_zero, generated = (
+        _known(value) for value in (seen.template, seen.stage_zero, seen.generated)
+    )
+    assert seen.albedo and seen.first_albedo and known.baked_light  # of every synthetic person
+    return Score(
+        case.index,
+        case.person.family,
+        template.face,
+        stage_zero.face,
+        generated.face,
+        template.head,
+        stage_zero.head,
+        generated.head,
+        seen.albedo,
+        seen.first_albedo,
+        seen.baked_light,
+        known.baked_light,
+        places,
+        seen.recognised,
+    )
 
 
 def sheet_rows(cases: Sequence[Case], scores: Sequence[Score], people: People) -> list[Row]:
@@ -116,19 +117,42 @@ def sheet_rows(cases: Sequence[Case], scores: Sequence[Score], people: People) -
     rows = []
     light = [even_light()] * 2
     cameras = orbit(torch.tensor([0.0, 45.0]), 0.0, 2.6, (0.0, 0.0, 0.0), 20.0)
-    for score in scores:
-        case = known[score.person]
-        heads = (_generated(case, people.fine), true_head(case.person))
+    for each in scores:
+        case = known[each.person]
+        finished = Finished.load(case.job.result / "surface.npz")
+        heads = (generated_head(finished, people.fine), true_head(case.person))
         portraits = np.concatenate([take(head, cameras, light, SHEET_SIZE) for head in heads])
         photos = [np.asarray(Image.open(photo).convert("RGB")) for photo in case.photos]
+        ranks = ", ".join(f"{judge} {place.rank}" for judge, place in each.places.items())
         heading = (
-            f"Person {score.person} ({score.family}): template {score.template.mean:.2f} mm, "
-            f"stage 0 {score.stage_zero.mean:.2f} mm, generated {score.generated.mean:.2f} mm, "
-            f"rank {score.rank}"
+            f"Person {each.person} ({each.family}): template {each.template.median:.2f} mm, "
+            f"stage 0 {each.stage_zero.median:.2f} mm, generated {each.generated.median:.2f} mm, "
+            f"albedo {each.albedo.plain:.1f}, rank {ranks}"
         )
-        rows.append(Row(heading, [*photos, *portraits]))
+        blank = [np.full((8, 8, 3), 250, np.uint8)] * (PHOTOS - len(photos))
+        rows.append(Row(heading, [*photos, *blank, *portraits]))
     return rows
 
 
-def _generated(case: Case, fine: Template) -> PaintedHead:
-    return generated_head(Finished.load(case.job.result / "surface.npz"), fine)
+def _places(
+    judge: str, truths: Sequence[Truth], seen: Sequence[Observation], right: np.ndarray
+) -> list[Place]:
+    similarity = _similarity(judge, truths, seen)
+    gallery = np.stack([each.gallery[judge] for each in truths])
+    perfect = identity.similarities(np.stack([each.sides[judge] for each in truths]), gallery)
+    ceiling = identity.ranks(perfect, np.arange(len(truths)))
+    ranks = identity.ranks(similarity, right)
+    return [
+        Place(int(ranks[place]), float(similarity[place, row]), int(ceiling[row]))
+        for place, row in enumerate(right)
+    ]
+
+
+def _similarity(judge: str, truths: Sequence[Truth], seen: Sequence[Observation]) -> np.ndarray:
+    gallery = np.stack([each.gallery[judge] for each in truths])
+    return identity.similarities(np.stack([each.sides[judge] for each in seen]), gallery)
+
+
+def _known(surfaces: Surfaces | None) -> Surfaces:
+    assert surfaces is not None  # of every synthetic person
+    return surfaces

@@ -93,7 +93,7 @@ def kept_observation(path: Path, key: str) -> Observation | None:
     if found is None:
         return None
     facts, arrays = found
-    surfaces = {
+    surfaces: dict[str, Any] = {
         name: None if facts[name] is None
         else Surfaces(FaceDistance(**facts[name]["face"]), FaceDistance(**facts[name]["head"]))
         for name in ("template", "stage_zero", "generated")
@@ -109,13 +109,13 @@ def kept_observation(path: Path, key: str) -> Observation | None:
     )
 
 
-def _read(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Embeddings]] | None:
+def _read(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     try:
         with np.load(path, allow_pickle=False) as data:
             header = json.loads(str(data["header"]))
             if header["version"] != VERSION or header["key"] != key:
                 return None
-            arrays: dict[str, Embeddings] = {}
+            arrays: dict[str, Any] = {}
             for name in data.files:
                 if name != "header":
                     field, judge = name.split("/")

@@ -11,8 +11,13 @@ pytest.importorskip("anny")
 
 from idto3d.assets import ASSETS  # noqa: E402
 from idto3d.evaluation import held_out  # noqa: E402
+from idto3d.evaluation.identity import PICTURE_SIZE, PICTURES  # noqa: E402
 from idto3d.identity import open_encoder, person_from_photos  # noqa: E402
-from idto3d.training.dataset import DatasetSettings, expression_table  # noqa: E402
+from idto3d.training.dataset import (  # noqa: E402
+    DatasetSettings,
+    expression_table,
+    identity_embeddings,
+)
 from tests.backend.evaluation.toy_people import ToyPeople  # noqa: E402
 
 TABLE = expression_table(ASSETS / "expressions.json")
@@ -44,6 +49,13 @@ def test_photos_are_written_once_and_show_a_usable_face(tmp_path: Path) -> None:
     gaps = np.linalg.norm(found.embeddings[:, None] - comparison[None], axis=-1)
     assert gaps.min() > 0.02  # another picture
     assert np.median(gaps) < 0.5  # of the same person
+
+
+def test_comparison_pictures_are_those_that_training_would_draw() -> None:
+    person = ToyPeople().person(held_out.SEED, 0)
+    random = held_out.stream(0, held_out.COMPARISON_STREAM)
+    expected = identity_embeddings(person, PICTURES, PICTURE_SIZE, random, TABLE)
+    np.testing.assert_allclose(held_out.comparison_embeddings(person, 0, TABLE), expected)
 
 
 def test_streams_differ() -> None:

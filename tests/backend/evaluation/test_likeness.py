@@ -14,14 +14,18 @@ from PIL import Image
 
 pytest.importorskip("anny")
 
+from idto3d.assets import ASSETS  # noqa: E402
 from idto3d.errors import UserError  # noqa: E402
-from idto3d.evaluation import held_out, likeness, measure  # noqa: E402
+from idto3d.evaluation import held_out, likeness, measure, observe  # noqa: E402
 from idto3d.job.protocol import Cancelled, JobFolder, Request  # noqa: E402
 from idto3d.job.reporter import Reporter  # noqa: E402
 from idto3d.pictures import Finished  # noqa: E402
 from idto3d.training import people  # noqa: E402
+from idto3d.training.dataset import expression_table  # noqa: E402
 from tests.backend.evaluation.toy_people import ToyPeople  # noqa: E402
 from tests.backend.job.test_preflight import make_prior  # noqa: E402
+
+TABLE = expression_table(ASSETS / "expressions.json")
 
 
 class Generator:
@@ -35,20 +39,25 @@ class Generator:
     def __call__(self, request: Request, folder: JobFolder, reporter: Reporter) -> None:
         index = int(request.name.removeprefix("person-"))
         assert len(request.photos) == 5 and all(Path(photo).is_file() for photo in request.photos)
-        assert request.expressions == () and request.overrides == {"geometry.iterations": 3}
+        assert request.expressions == ("smile", "blink")
+        assert request.overrides == {"geometry.iterations": 3}
         if index == self.stop_at:
             raise Cancelled
         self.made.append(index)
         person, fine = self.people.person(held_out.SEED, index), self.people.fine
         shape = fine.mean.numpy() if index in self.wrong else person.bare
-        materials = torch.full((1, len(shape), 5), 0.5)
+        names = ("neutral", *request.expressions)
+        materials = torch.full((len(names), len(shape), 5), 0.5)
         if index not in self.wrong:
-            materials[0, :, :3] = torch.from_numpy(person.paint.albedo)
+            materials[..., :3] = torch.from_numpy(person.paint.albedo)
         materials[..., 4] = 0.0
+        # Who is wrong winks at everything.
+        shown = ["neutral", "wink", "wink"] if index in self.wrong else names
+        arkit = {row["name"]: row["arkit"] for row in TABLE}
+        moved = np.stack([person.displacement(arkit[name]) for name in shown])
         folder.result.mkdir()
         Finished(
-            ("neutral",), shape, np.zeros((1, *shape.shape), np.float32), person.faces,
-            materials.numpy(),
+            names, shape, moved, person.faces, materials.numpy(),
         ).save(folder.result / "surface.npz")  # fmt: skip
         folder.head.write_bytes(b"glTF")
 
@@ -60,7 +69,7 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     prior = make_prior(tmp_path / "prior")
     return [
         *("--output", str(tmp_path / "out"), "--people", "2", "--prior", str(prior)),
-        *("--set", "geometry.iterations=3", "--device", "cpu"),
+        *("--set", "geometry.iterations=3", "--device", "cpu", "--expressions", "smile,blink"),
     ]
 
 
@@ -88,6 +97,8 @@ def test_stop_go_on_and_report(
         (["--preset", "standard"], "another preset"),
         (["--set", "texture.iterations=3"], "another overrides"),
         (["--ict", "anywhere", "--report-only"], "another ict"),
+        (["--expressions", "all"], "another expressions"),
+        (["--photos", "1"], "another photos"),
     ):
         with pytest.raises(UserError, match=sentence):
             evaluate([*words, *more], monkeypatch, first)
@@ -100,19 +111,44 @@ def test_stop_go_on_and_report(
     good, bad = report["people"]
     assert good["generated"]["mean"] < 0.001 < 0.3 < good["template"]["mean"]
     assert good["stage_zero"]["mean"] > 0.1
-    assert good["rank"] == 1
+    assert all(place["rank"] == 1 for place in good["places"].values())
+    assert good["albedo"]["plain"] < 0.5 < 5 < good["one_tone"]["plain"]
+    assert [(row["asked"], row["by_landmarks"], row["by_normals"]) for row in good["recognised"]] \
+        == [(name, name, name) for name in ("smile", "blink")]  # fmt: skip
+    assert good["recognised"][0]["strength"] == pytest.approx(1, abs=0.02)
+    assert {row["by_landmarks"] for row in bad["recognised"]} == {"wink"}
+    assert report["expressions_recognised"]["by_normals"] == 0.5
     # The unshaped template itself is no closer than the template.
     assert bad["generated"]["mean"] == pytest.approx(bad["template"]["mean"], rel=1e-3)
+    assert bad["head_generated"] == bad["head_template"]
+    assert report["median_mm"]["head_generated"] > 0.2
     assert report["counts"]["closer_than_template"] == 1
     assert report["counts"]["ceiling_rank_one"] == 2
     assert np.shape(report["similarity"]) == (2, 2)
     assert report["settings"]["overrides"] == {"geometry.iterations": 3}
     said = capsys.readouterr().out
     assert "closer than the unshaped template for 1 of 2" in said
-    assert f"rank 1 for {report['counts']['rank_one']} of 2" in said
+    assert f"rank 1 for {report['counts']['rank_one']} of 2 by dlib" in said
+    assert said.split("\n", 1)[0] and (output / "likeness.txt").read_text().strip() in said
+    for judge, group in report["identity"].items():
+        assert len(group["poses"]) == len(report["poses"]) == 9, judge
+        assert list(group["expressions"]) == ["neutral", "smile", "blink"]
+        assert group["expressions"]["neutral"]["share"] == pytest.approx(1)
     width, height = Image.open(output / "likeness.png").size
     assert width > 9 * 100 and height > 2 * 100
     assert len(measure.CAPTIONS) == 9
+
+    # What was measured is kept, of the head that it was measured of.
+    def refuse(*_: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(observe, "_measure", refuse)
+    assert evaluate([*words, "--report-only"], monkeypatch, second) == 0
+    assert json.loads((output / "likeness.json").read_text()) == report
+    surface = output / "person-00" / "job" / "result" / "surface.npz"
+    Finished.load(output / "person-01" / "job" / "result" / "surface.npz").save(surface)
+    with pytest.raises(AssertionError, match="measured again"):
+        evaluate([*words, "--report-only"], monkeypatch, second)
 
 
 def test_bad_input_writes_nothing(
@@ -122,8 +158,35 @@ def test_bad_input_writes_nothing(
         (["--people", "1"], "Give --people 2 or more"),
         (["--set", "geometry.iteration=3"], "Did you mean geometry.iterations"),
         (["--prior", str(tmp_path / "nowhere")], "nowhere"),
+        (["--expressions", "smirk"], "no expression smirk"),
         (["--report-only"], "There is no evaluation"),
     ):
         with pytest.raises(UserError, match=sentence):
             evaluate([*words, *more], monkeypatch, Generator())
     assert not (tmp_path / "out").exists()
+
+
+def test_evaluations_older_than_a_setting_go_on(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder whose settings name neither photos nor expressions has five and none."""
+    parser = argparse.ArgumentParser()
+    likeness.add_arguments(parser)
+    arguments = parser.parse_args([*words, "--expressions", ""])
+    assert likeness.agreed_settings(arguments, 1)["photos"] == 5
+    path = tmp_path / "out" / "settings.json"
+    old = json.loads(path.read_text())
+    del old["photos"], old["expressions"]
+    path.write_text(json.dumps(old))
+    assert likeness.agreed_settings(arguments, 1)["expressions"] == []
+    with pytest.raises(UserError, match="another expressions"):
+        likeness.agreed_settings(parser.parse_args(words), 1)
+
+
+def test_the_fixed_set_has_fifty_people() -> None:
+    parser = argparse.ArgumentParser()
+    likeness.add_arguments(parser)
+    arguments = parser.parse_args(["--output", "x"])
+    assert (arguments.people, arguments.photos, arguments.expressions) == (50, 5, "")
+    assert len(likeness.asked_expressions("all")) == 16
+    assert likeness.asked_expressions("blink, smile,blink,neutral") == ["blink", "smile"]

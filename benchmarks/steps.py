@@ -10,6 +10,7 @@ from torch import Tensor
 from idto3d.assets import ASSETS, expression_names
 from idto3d.guidance import Guide, chosen_expressions, draw_expressions
 from idto3d.head.model import HeadModel
+from idto3d.head.photo_pose import FIVE_POINTS, solve_pose
 from idto3d.head.template import load_template
 from idto3d.prior.condition import stack_conditions
 from idto3d.prior.load import load_prior
@@ -17,9 +18,8 @@ from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.render.cameras import sample_cameras
 from idto3d.render.normals import camera_normals_image
 from idto3d.settings import GeometrySettings, TextureSettings
-from idto3d.texture.first_colours import first_colours
+from idto3d.texture.first_colours import Shot, first_colours
 from idto3d.texture.model import TextureModel
-from idto3d.texture.photo_pose import FIVE_POINTS
 
 TIMESTEP = 400  # in the middle of both schedules; the cost doesn't depend on it
 
@@ -66,7 +66,8 @@ class Subject:
         marks = neutral[self.template.landmarks[list(FIVE_POINTS)]].numpy()
         pixels = side / 2 + side * marks[:, :2] * np.array([1.0, -1.0])
         photo = np.full((side, side, 3), 150, dtype=np.uint8)
-        colours = first_colours(self.template, neutral, [photo], [pixels], (0.8, 0.6, 0.5))
+        shot = Shot(photo, solve_pose(marks, pixels), np.zeros(neutral.shape))
+        colours = first_colours(self.template, neutral, [shot], (0.8, 0.6, 0.5))
         generator = torch.Generator().manual_seed(3)
         return TextureModel(self.canonical, poses, self.faces, colours, settings, generator)
 

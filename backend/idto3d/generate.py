@@ -4,7 +4,8 @@
 ID-to-3D (Babiloni et al., NeurIPS 2024), in one sitting:
 
 1. identity   find the face on each photo, embed it (`identity`)
-2. stage 0    shape the template to the embedding (`head.stage_zero`)
+2. stage 0    shape the template to the embedding (`head.stage_zero`), then to the landmarks of all
+              photos (`head.fit`), which also tells each photo's pose and expression
 3. geometry   score distillation of camera-space normals into a canonical signed distance field
               and one displacement field an expression (`head`)
 4. texture    score distillation of albedo, then of all materials, under random light (`texture`)
@@ -32,10 +33,12 @@ from idto3d.asset.preview import write_preview
 from idto3d.asset.provenance import Ingredient, describe, write_provenance
 from idto3d.assets import ASSETS
 from idto3d.guidance import Guide, chosen_expressions, draw_expressions, tone_words
+from idto3d.head.fit import PhotoFit, fit_head
 from idto3d.head.model import HeadModel
 from idto3d.head.stage_zero import FirstGuess, load_stage_zero
 from idto3d.head.template import Template, load_template
 from idto3d.identity import Person, open_encoder, person_from_photos, report
+from idto3d.identity.landmarks import find_landmarks
 from idto3d.job.protocol import JobFolder, Request
 from idto3d.job.reporter import Reporter
 from idto3d.pictures import Finished, write_progress
@@ -48,7 +51,7 @@ from idto3d.render.environment import exposed, prefilter
 from idto3d.render.normals import camera_normals_image, vertex_normals
 from idto3d.render.procedural import procedural_environments
 from idto3d.run import Loop, Run, open_run, restore
-from idto3d.texture.first_colours import FirstColours, first_colours
+from idto3d.texture.first_colours import FirstColours, Shot, first_colours
 from idto3d.texture.model import TextureModel
 
 # Lights of the overview among the procedural maps.
@@ -60,7 +63,8 @@ class Start:
     """What is known before anything is optimised."""
 
     person: Person
-    guess: FirstGuess
+    guess: FirstGuess  # its shape fitted to the photos
+    photos: tuple[PhotoFit, ...]  # how the head lies in each of the person's photos
     template: Template  # subdivided once
     bare: Tensor  # (V,3) the shaped template, mouth slightly open: what the hints show
     canonical: Tensor  # (V,3) the same with the volume of the hair that the photos show
@@ -85,7 +89,7 @@ def generate(request: Request, folder: JobFolder, reporter: Reporter) -> None:
 
 
 def find_start(run: Run) -> Start:
-    """Photos to identity embedding, and the template shaped to it (stage 0)."""
+    """Photos to identity embedding, and the template shaped to it and to the photos (stage 0)."""
     began = time.monotonic()
     run.reporter.status("Looking for the face on each photo")
     manifest = read_manifest(run.prior_folder)
@@ -98,51 +102,86 @@ def find_start(run: Run) -> Start:
     for verdict in person.verdicts:
         for finding in verdict.findings:
             run.reporter.warning(f"{verdict.path.name}: {finding.reason} {finding.advice}")
-    guess = _first_guess(run, person)
-    template = load_template(ASSETS / "template" / "head.npz").subdivided()
+    coarse = load_template(ASSETS / "template" / "head.npz")
+    guess, photos = shape_to_photos(coarse, person)
+    for photo, fit in zip(person.photos, photos, strict=True):
+        if not fit.understood:
+            run.reporter.status(
+                f"{photo.path.name}: the face's outline isn't clear here, so the photo is placed "
+                "by its eyes and nose alone"
+            )
+    template = coarse.subdivided()
     expressions = chosen_expressions(run.request.expressions, ASSETS / "expressions.json")
     bare = template.canonical(guess.coefficients)
     run.timings.setdefault("identity", time.monotonic() - began)
     return Start(
         person,
         guess,
+        photos,
         template,
         bare,
-        with_hair(bare, template, guess, person),
+        with_hair(bare, template, guess, person, photos),
         torch.stack([template.from_canonical(expression.arkit) for expression in expressions]),
         tuple(expression.name for expression in expressions),
     )
 
 
-def with_hair(bare: Tensor, template: Template, guess: FirstGuess, person: Person) -> Tensor:
+def shape_to_photos(template: Template, person: Person) -> tuple[FirstGuess, tuple[PhotoFit, ...]]:
+    """Stage 0's guess from the embeddings, drawn to the landmarks of all photos.
+
+    It depends on the photos alone, so a run that goes on computes the same again.
+    """
+    stage_zero = load_stage_zero(ASSETS / "template" / "stage_zero.npz")
+    guess = stage_zero.guess(_dlib_embeddings(person))
+    pairs = zip(person.photos, person.landmarks, strict=True)
+    fit = fit_head(
+        template,
+        guess.coefficients.double().numpy(),
+        stage_zero.spread,
+        [find_landmarks(photo.pixels, five) for photo, five in pairs],
+        list(person.landmarks),
+    )
+    coefficients = torch.from_numpy(fit.coefficients.astype(np.float32))
+    return dataclasses.replace(guess, coefficients=coefficients), fit.photos
+
+
+def _dlib_embeddings(person: Person) -> np.ndarray:
+    """(N,128): what stage 0 reads. For another encoder the faces are embedded once more."""
+    if person.encoder == "dlib":
+        return person.embeddings
+    dlib = open_encoder("dlib")
+    pairs = zip(person.photos, person.landmarks, strict=True)
+    return dlib.embed(np.stack([dlib.align(photo.pixels, five) for photo, five in pairs]))
+
+
+def with_hair(
+    bare: Tensor,
+    template: Template,
+    guess: FirstGuess,
+    person: Person,
+    photos: tuple[PhotoFit, ...],
+) -> Tensor:
     """The canonical head (V,3) under the volume of the hair that the photos show on it."""
-    colours = lay_photos(template, template.neutral(guess.coefficients), guess, person)
+    neutral = template.neutral(guess.coefficients)
+    colours = lay_photos(template, neutral, guess, person, photos)
     return bare + torch.from_numpy(colours.hair_offset)[:, None] * vertex_normals(
         bare, template.faces
     )
 
 
 def lay_photos(
-    template: Template, neutral: Tensor, guess: FirstGuess, person: Person
+    template: Template,
+    neutral: Tensor,
+    guess: FirstGuess,
+    person: Person,
+    photos: tuple[PhotoFit, ...],
 ) -> FirstColours:
     """Paint the neutral head (V,3) with measured colours and lay the photographs on it."""
-    return first_colours(
-        template,
-        neutral,
-        [photo.pixels for photo in person.photos],
-        list(person.landmarks),
-        guess.tone,
-    )
-
-
-def _first_guess(run: Run, person: Person) -> FirstGuess:
-    """Stage 0 reads dlib's embedding; for another encoder the faces are embedded once more."""
-    embeddings = person.embeddings
-    if person.encoder != "dlib":
-        dlib = open_encoder("dlib")
-        pairs = zip(person.photos, person.landmarks, strict=True)
-        embeddings = dlib.embed(np.stack([dlib.align(p.pixels, marks) for p, marks in pairs]))
-    return load_stage_zero(ASSETS / "template" / "stage_zero.npz").guess(embeddings)
+    shots = [
+        Shot(photo.pixels, fit.pose, template.expression(fit.arkit).numpy())
+        for photo, fit in zip(person.photos, photos, strict=True)
+    ]
+    return first_colours(template, neutral, shots, guess.tone)
 
 
 def guide_for(run: Run, start: Start, domain: str) -> Guide:
@@ -222,7 +261,7 @@ def first_colours_of(run: Run, start: Start, head: HeadModel) -> FirstColours:
     """Paint with measured colours, and the photographs laid on the head."""
     run.reporter.status("Laying the photos on the head")
     neutral = head.wrapped(torch.zeros(1, dtype=torch.int64)).posed()[0].cpu()
-    return lay_photos(start.template, neutral, start.guess, start.person)
+    return lay_photos(start.template, neutral, start.guess, start.person, start.photos)
 
 
 def optimise_texture(
@@ -340,6 +379,7 @@ def describe_run(run: Run, start: Start) -> dict[str, Any]:
     ingredients = [
         Ingredient("prior", manifest.name, manifest.licence, manifest.licence.startswith("CC0")),
         Ingredient("template", "MakeHuman head", "CC0-1.0", True),
+        Ingredient("landmarks", "trained on synthetic people", "CC0-1.0", True),
         Ingredient(
             "identity encoder",
             start.person.encoder,

@@ -2,22 +2,21 @@
 """The template fitted to the landmarks of all photos at once: one identity, and for each photo an
 expression and a pose.
 
-Maximum a posteriori by bounded non-linear least squares, as in morphable-model fitting (Blanz and
-Vetter 1999; Egger et al. 2020): landmarks with the network's uncertainty, identity coefficients
-around stage 0's guess with the variance that it leaves, expression weights small and in [0, 1].
+Maximum a posteriori, as in morphable-model fitting (Blanz and Vetter 1999; Egger et al. 2020):
+landmarks with the network's uncertainty, identity coefficients around stage 0's guess with the
+variance that it leaves, expression weights small and in [0, 1].
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
+from idto3d.head.photo_pose import DISTANCE, FIVE_POINTS, PhotoPose, solve_pose
 from idto3d.head.template import JAW, Template
 from idto3d.identity.landmarks import Landmarks
 from idto3d.settings import HEAD_METRES
-from idto3d.texture.photo_pose import DISTANCE, FIVE_POINTS, PhotoPose, solve_pose
 
 # What the template can't meet and two people would not mark alike, in units: along the jaw and the
 # other landmarks. Measured between heads of another kind and their nearest template.
@@ -27,23 +26,28 @@ EXPRESSION_DEVIATION = 0.25  # of each ARKit weight from zero
 ROBUST = 2.0
 # Blendshapes that move no landmark by this much (units) are left at zero.
 LEAST_MOVE = 0.001 / HEAD_METRES
-# A photo whose landmarks stay farther off than this (share of the eyes' distance, root mean
-# square without the contour) was not understood: its pose comes from its five points.
+# A photo whose landmarks stay farther off than this (share of the eyes' distance, root mean square
+# without the contour) was not understood.
 WORST_ERROR = 0.10
+STEPS, TOLERANCE = 60, 1e-4  # of the search: at most so many, and the share gained by the last
 _POSE = 6  # rotation vector, logarithm of the focal length, centre
 
 
 @dataclass(frozen=True)
+class PhotoFit:
+    """How the head lies in one photo."""
+
+    pose: PhotoPose
+    arkit: dict[str, float]  # expression weights in [0, 1]; those of {} are zero
+    understood: bool  # False: the pose comes from five points, the expression is not known
+
+
+@dataclass(frozen=True)
 class HeadFit:
-    """What the landmarks say; N photos."""
+    """What the landmarks of N photos say."""
 
     coefficients: np.ndarray  # (I,) float64 identity
-    arkit: tuple[dict[str, float], ...]  # N expressions
-    poses: tuple[PhotoPose, ...]  # N
-
-    def understood(self) -> np.ndarray:
-        """(N,) bool: photos whose landmarks the head meets."""
-        return np.array([pose.error < WORST_ERROR for pose in self.poses])
+    photos: tuple[PhotoFit, ...]  # N, in the order given
 
 
 @dataclass(frozen=True)
@@ -61,16 +65,37 @@ def fit_head(
     guess: np.ndarray,
     spread: np.ndarray,
     photos: Sequence[Landmarks],
+    five_points: Sequence[np.ndarray],
 ) -> HeadFit:
-    """Fit identity, expressions and poses to the landmarks of 1 to N photos.
+    """Fit identity, expressions and poses to 1 to N photos; deterministic.
+
+    Photos that the head can't meet are left out of a second fit, and placed by their five points.
 
     Args:
         template: gives the landmarks' mean and bases.
         guess: (I,) identity coefficients before any landmark is seen.
         spread: (I,) their standard deviation.
         photos: the landmarks of each photo.
+        five_points: (5,2) pixels of each photo, as the detector finds them.
     """
     model = _model(template)
+    coefficients, found = _fit(model, guess, spread, photos)
+    if not all(each.understood for each in found):
+        kept = [row for row, each in enumerate(found) if each.understood]
+        coefficients, good = guess, ()
+        if kept:
+            coefficients, good = _fit(model, guess, spread, [photos[row] for row in kept])
+        shape = _shape(model, coefficients)[list(FIVE_POINTS)]
+        found = tuple(PhotoFit(solve_pose(shape, np.asarray(p)), {}, False) for p in five_points)
+        better = dict(zip(kept, good, strict=True))
+        found = tuple(better.get(row, each) for row, each in enumerate(found))
+    return HeadFit(coefficients, found)
+
+
+def _fit(
+    model: _Model, guess: np.ndarray, spread: np.ndarray, photos: Sequence[Landmarks]
+) -> tuple[np.ndarray, tuple[PhotoFit, ...]]:
+    """Coefficients (I,) and the N photos; `understood` tells which of them are of use."""
     start = [_start(model, guess, photo) for photo in photos]
     deviation = [_deviation(p, s.focal, len(photos)) for p, s in zip(photos, start, strict=True)]
     size, moves = len(guess), len(model.names)
@@ -79,42 +104,81 @@ def fit_head(
         for row in range(len(photos))
     ]
 
-    def residual(values: np.ndarray) -> np.ndarray:
-        rows = [(values[:size] - guess) / spread]
+    def energy(values: np.ndarray) -> _Energy:
+        identity, off = values[:size], (values[:size] - guess) / spread
+        cost = off @ off
+        gradient, curvature = np.zeros(len(values)), np.zeros((len(values), len(values)))
+        gradient[:size] = off / spread
+        np.fill_diagonal(curvature[:size, :size], spread**-2.0)
         for block, photo, scale, pose in zip(blocks, photos, deviation, start, strict=True):
             local = values[block]
-            points, _ = _project(model, values[:size], local, pose)
-            rows.append(((points - photo.points) / scale[:, None]).ravel())
-            rows.append(local[_POSE:] / EXPRESSION_DEVIATION)
-        return np.concatenate(rows)
-
-    def jacobian(values: np.ndarray) -> np.ndarray:
-        height = size + len(photos) * (2 * len(model.mean) + moves)
-        matrix = np.zeros((height, len(values)))
-        matrix[:size, :size] = np.diag(1.0 / spread)
-        row = size
-        for block, scale, pose in zip(blocks, deviation, start, strict=True):
-            _, (by_identity, by_local) = _project(model, values[:size], values[block], pose)
-            end = row + 2 * len(model.mean)
-            scales = np.repeat(scale, 2)[:, None]
-            matrix[row:end, :size] = by_identity / scales
-            matrix[row:end, block] = by_local / scales
-            columns = np.arange(block.start + _POSE, block.stop)
-            matrix[end + np.arange(moves), columns] = 1.0 / EXPRESSION_DEVIATION
-            row = end + moves
-        return matrix
+            points, derivatives = _project(model, identity, local, pose)
+            by_identity, by_local = (d / np.repeat(scale, 2)[:, None] for d in derivatives)
+            off = (points - photo.points) / scale[:, None]
+            square = (off**2).sum(axis=1) / ROBUST**2
+            cost += 2 * ROBUST**2 * (np.sqrt(1 + square) - 1).sum()
+            weight = np.repeat(1 / np.sqrt(1 + square), 2)
+            gradient[:size] += by_identity.T @ (weight * off.ravel())
+            gradient[block] += by_local.T @ (weight * off.ravel())
+            curvature[:size, :size] += by_identity.T @ (weight[:, None] * by_identity)
+            both = by_identity.T @ (weight[:, None] * by_local)
+            curvature[:size, block], curvature[block, :size] = both, both.T
+            curvature[block, block] = by_local.T @ (weight[:, None] * by_local)
+            weights = slice(block.start + _POSE, block.stop)
+            cost += (local[_POSE:] ** 2).sum() / EXPRESSION_DEVIATION**2
+            gradient[weights] += local[_POSE:] / EXPRESSION_DEVIATION**2
+            curvature[weights, weights] += np.eye(moves) / EXPRESSION_DEVIATION**2
+        return _Energy(float(cost), gradient, curvature)
 
     first = np.concatenate([guess, *(np.zeros(_POSE + moves) for _ in photos)])
     low, high = np.full(len(first), -np.inf), np.full(len(first), np.inf)
     for block in blocks:
-        first[block.start + _POSE : block.stop] = 0.02
         low[block.start + _POSE : block.stop] = 0.0
         high[block.start + _POSE : block.stop] = 1.0
-    solution = least_squares(
-        residual, first, jacobian, (low, high), x_scale="jac", loss="soft_l1",
-        f_scale=ROBUST, ftol=1e-4, xtol=1e-4, max_nfev=40,
-    ).x  # fmt: skip
-    return _result(model, solution, size, blocks, photos, start)
+    solution = _minimise(energy, first, low, high)
+    found = [
+        _photo_fit(model, solution[:size], solution[block], photo, pose)
+        for block, photo, pose in zip(blocks, photos, start, strict=True)
+    ]
+    return solution[:size], tuple(found)
+
+
+@dataclass(frozen=True)
+class _Energy:
+    """Twice the negative logarithm of the posterior, with half of its derivatives; P parameters.
+
+    A landmark whose squared distance is s deviations counts 2 c² (√(1 + s / c²) − 1) with c =
+    ROBUST; the curvature is that of the parabola above it (iteratively reweighted least squares).
+    """
+
+    cost: float
+    gradient: np.ndarray  # (P,)
+    curvature: np.ndarray  # (P,P)
+
+
+def _minimise(
+    energy: Callable[[np.ndarray], _Energy], values: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """Levenberg and Marquardt's method between bounds (P,); parameters that press against their
+    bound rest (Bertsekas 1982, projected Newton methods)."""
+    now, damping = energy(values), 1e-3
+    for _ in range(STEPS):
+        pressing = ((values <= low) & (now.gradient > 0)) | ((values >= high) & (now.gradient < 0))
+        free = np.flatnonzero(~pressing)
+        system = now.curvature[np.ix_(free, free)]
+        system[np.diag_indices(len(free))] *= 1 + damping
+        trial = values.copy()
+        trial[free] -= np.linalg.solve(system, now.gradient[free])
+        trial = np.clip(trial, low, high)
+        then = energy(trial)
+        if then.cost >= now.cost:
+            damping *= 8.0
+            continue
+        gained = now.cost - then.cost
+        values, now, damping = trial, then, 0.2 * damping
+        if gained < TOLERANCE * now.cost:
+            break
+    return values
 
 
 def _model(template: Template) -> _Model:
@@ -129,10 +193,14 @@ def _model(template: Template) -> _Model:
     )
 
 
+def _shape(model: _Model, identity: np.ndarray) -> np.ndarray:
+    """(68,3) of the neutral face."""
+    return model.mean + np.tensordot(identity, model.identity, 1)
+
+
 def _start(model: _Model, guess: np.ndarray, photo: Landmarks) -> PhotoPose:
-    shape = model.mean + np.tensordot(guess, model.identity, 1)
     five = list(FIVE_POINTS)
-    return solve_pose(shape[five], photo.points[five])
+    return solve_pose(_shape(model, guess)[five], photo.points[five])
 
 
 def _deviation(photo: Landmarks, focal: float, count: int) -> np.ndarray:
@@ -164,8 +232,7 @@ def _project(
     local (6+E,): pose and expression weights.
     """
     pose = _pose(local, start)
-    shape = model.mean + np.tensordot(identity, model.identity, 1)
-    shape = shape + np.tensordot(local[_POSE:], model.expression, 1)
+    shape = _shape(model, identity) + np.tensordot(local[_POSE:], model.expression, 1)
     pixels = pose.project(shape)[:, :2]
     x, y, z = (shape @ pose.rotation.T).T
     scale = pose.focal / (1.0 - z / DISTANCE)
@@ -204,20 +271,16 @@ def _right_jacobian(turn: np.ndarray) -> np.ndarray:
     return np.eye(3) - first * cross + second * cross @ cross
 
 
-def _result(
-    model: _Model,
-    solution: np.ndarray,
-    size: int,
-    blocks: Sequence[slice],
-    photos: Sequence[Landmarks],
-    start: Sequence[PhotoPose],
-) -> HeadFit:
-    poses, arkit = [], []
-    for block, photo, first in zip(blocks, photos, start, strict=True):
-        local = solution[block]
-        points, _ = _project(model, solution[:size], local, first)
-        off = ((points - photo.points)[JAW.stop :] ** 2).sum(axis=1).mean()
-        eyes = np.linalg.norm(photo.points[FIVE_POINTS[0]] - photo.points[FIVE_POINTS[2]])
-        poses.append(replace(_pose(local, first), error=float(np.sqrt(off) / eyes)))
-        arkit.append(dict(zip(model.names, local[_POSE:].tolist(), strict=True)))
-    return HeadFit(solution[:size], tuple(arkit), tuple(poses))
+def _photo_fit(
+    model: _Model, identity: np.ndarray, local: np.ndarray, photo: Landmarks, start: PhotoPose
+) -> PhotoFit:
+    points, _ = _project(model, identity, local, start)
+    pose = _pose(local, start)
+    inner = slice(JAW.stop, None)
+    off = np.sqrt(((points - photo.points)[inner] ** 2).sum(axis=1).mean())
+    marks = _shape(model, identity)
+    # In the head's own size, as a turned head's eyes are close together in the picture.
+    eyes = np.linalg.norm(marks[FIVE_POINTS[0]] - marks[FIVE_POINTS[2]])
+    error = float(off / (pose.focal * eyes))
+    arkit = dict(zip(model.names, local[_POSE:].tolist(), strict=True))
+    return PhotoFit(replace(pose, error=error), arkit, error < WORST_ERROR)

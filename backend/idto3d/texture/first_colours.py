@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from idto3d.head.photo_pose import DISTANCE, PhotoPose
 from idto3d.head.template import Template
 from idto3d.render.normals import vertex_normals
 from idto3d.render.rasterize import rasterize
 from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, SKIN, Look, paint_head, smoothstep
-from idto3d.texture.photo_pose import DISTANCE, FIVE_POINTS, PhotoPose, solve_pose
 
 DEPTH_MAP = 384  # pixels of the map that decides what a photo sees
 # How far the skin's lightness follows the embedding's guess (1) rather than the photos (0).
@@ -39,6 +39,15 @@ class FirstColours:
 
 
 @dataclass(frozen=True)
+class Shot:
+    """A photograph, and how the head lies in it."""
+
+    pixels: np.ndarray  # (H,W,3) uint8 sRGB
+    pose: PhotoPose
+    displacement: np.ndarray  # (V,3) units, from the neutral head to the expression shown
+
+
+@dataclass(frozen=True)
 class Seen:
     """What one photo shows of the mesh."""
 
@@ -49,31 +58,30 @@ class Seen:
 def first_colours(
     template: Template,
     neutral: torch.Tensor,
-    photos: Sequence[np.ndarray],
-    landmarks: Sequence[np.ndarray],
+    shots: Sequence[Shot],
     tone: tuple[float, float, float],
 ) -> FirstColours:
     """Colour the neutral head (V,3) of `template`'s topology.
 
-    photos: (H,W,3) uint8 sRGB; landmarks: (5,2) pixels each; tone: sRGB skin colour guessed from
-    the embedding.
+    tone: sRGB skin colour guessed from the embedding.
     """
     positions, faces = neutral.numpy(), template.faces
     part, marks = template.part.numpy(), neutral.numpy()[template.landmarks.numpy()]
     normals = vertex_normals(neutral, faces).numpy()
     front = smoothstep(0.0, 0.3, normals[:, 2])
     eyes = np.stack([positions[part == code].mean(axis=0) for code in (LEFT_EYE, RIGHT_EYE)])
-    poses = [solve_pose(marks[list(FIVE_POINTS)], points) for points in landmarks]
+    moved = [neutral + torch.from_numpy(shot.displacement).to(neutral) for shot in shots]
+    turned = [vertex_normals(shape, faces).numpy() for shape in moved]
     seen = [
-        see(photo, pose, positions, faces, normals)
-        for photo, pose in zip(photos, poses, strict=True)
+        see(shot.pixels, shot.pose, shape.numpy(), faces, facing)
+        for shot, shape, facing in zip(shots, moved, turned, strict=True)
     ]
     look = _measure_look(seen, positions, marks, part, tone)
     paint = paint_head(positions, marks, part, front, eyes, look)
     painted = paint.albedo
     colours, weights = [], []
-    for view in seen:
-        delit = remove_light(view, painted, normals, part == SKIN)
+    for view, facing in zip(seen, turned, strict=True):
+        delit = remove_light(view, painted, facing, part == SKIN)
         colours.append(delit)
         weights.append(view.weight)
     colour, weight = _agree(np.stack(colours), np.stack(weights), painted)

@@ -69,7 +69,8 @@ def train(
         chips, truth = augment(pictures[rows], points[rows], random)
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * schedule(step, steps)
-        loss = loss_of(*network(chips), truth)
+        found, log_variance = network(chips)
+        loss = loss_of(found, log_variance, truth)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 50.0)

@@ -8,14 +8,21 @@ import pytest
 import torch
 
 from idto3d.assets import ASSETS
+from idto3d.head.photo_pose import DISTANCE, FIVE_POINTS, solve_pose
 from idto3d.head.template import EYE_RIGHT, Template, load_template
 from idto3d.render.cameras import orbit, transform
 from idto3d.render.normals import vertex_normals
 from idto3d.render.rasterize import interpolate, rasterize
 from idto3d.render.shade import linear_to_srgb, srgb_to_linear
-from idto3d.texture.first_colours import FirstColours, Seen, first_colours, remove_light, see
+from idto3d.texture.first_colours import (
+    FirstColours,
+    Seen,
+    Shot,
+    first_colours,
+    remove_light,
+    see,
+)
 from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, SKIN, Look, paint_head, smoothstep
-from idto3d.texture.photo_pose import DISTANCE, FIVE_POINTS, solve_pose
 
 SIZE = 512
 LOOK = Look(skin=(0.72, 0.50, 0.39), hair=(0.12, 0.08, 0.06), iris=(0.3, 0.2, 0.1), seed=3)
@@ -52,8 +59,9 @@ class Sitter:
         return pixels, points
 
     def colours(self, *photos: tuple[np.ndarray, np.ndarray]) -> FirstColours:
-        pictures, points = [photo for photo, _ in photos], [five for _, five in photos]
-        return first_colours(self.template, self.template.mean, pictures, points, LOOK.skin)
+        marks, still = self.marks[list(FIVE_POINTS)], np.zeros_like(self.positions)
+        shots = [Shot(pixels, solve_pose(marks, five), still) for pixels, five in photos]
+        return first_colours(self.template, self.template.mean, shots, LOOK.skin)
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from idto3d.assets import ASSETS
+from idto3d.head.photo_pose import DISTANCE, FIVE_POINTS, PhotoPose, solve_pose
 from idto3d.head.template import load_template
 from idto3d.render.cameras import orbit, transform
-from idto3d.texture.photo_pose import DISTANCE, FIVE_POINTS, PhotoPose, solve_pose
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,15 @@ import torch
 from idto3d.head.template import Template
 from idto3d.render.normals import vertex_normals
 from idto3d.render.rasterize import rasterize
-from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, SKIN, Look, paint_head, smoothstep
+from idto3d.texture.paint import (
+    LEFT_EYE,
+    RIGHT_EYE,
+    SKIN,
+    Look,
+    ear_centre,
+    paint_head,
+    smoothstep,
+)
 from idto3d.texture.photo_pose import DISTANCE, FIVE_POINTS, PhotoPose, solve_pose
 
 DEPTH_MAP = 384  # pixels of the map that decides what a photo sees
@@ -78,6 +86,7 @@ def first_colours(
         weights.append(view.weight)
     colour, weight = _agree(np.stack(colours), np.stack(weights), painted)
     trusted = weight * _trust(positions, marks, part)
+    trusted = trusted * (1 - _stray_on_ears(colour, painted, positions, marks))
     albedo = painted + (colour - painted) * trusted[:, None]
     return FirstColours(
         np.clip(albedo, 0.0, 1.0), paint.roughness, trusted, look, paint.offset.astype(np.float32)
@@ -169,6 +178,20 @@ def _trust(positions: np.ndarray, marks: np.ndarray, part: np.ndarray) -> np.nda
         near = np.sqrt((offset[:, 0] / wide) ** 2 + (offset[:, 1] / high) ** 2)
         trust = trust * smoothstep(0.75, 1.3, near)
     return trust
+
+
+def _stray_on_ears(
+    colour: np.ndarray, painted: np.ndarray, positions: np.ndarray, marks: np.ndarray
+) -> np.ndarray:
+    """Weight (V,) in [0,1] of what can't be skin on the ears.
+
+    They stick out, so a small error of the pose lays hair or background on them.
+    """
+    centre, cm = ear_centre(marks), np.linalg.norm(marks[36, :2] - marks[45, :2]) / 8.92
+    away = np.linalg.norm((positions[:, 1:] - centre) / cm / np.array([5.0, 3.0]), axis=1)
+    beside = smoothstep(0.93, 0.98, np.abs(positions[:, 0]) / np.abs(marks[[0, 16], 0]).mean())
+    difference = np.abs(np.log((colour + 0.05) / (painted + 0.05))).max(axis=1)
+    return beside * (1 - smoothstep(0.9, 1.1, away)) * smoothstep(0.2, 0.4, difference)
 
 
 def _measure_look(

@@ -14,7 +14,15 @@ from idto3d.render.normals import vertex_normals
 from idto3d.render.rasterize import interpolate, rasterize
 from idto3d.render.shade import linear_to_srgb, srgb_to_linear
 from idto3d.texture.first_colours import FirstColours, Seen, first_colours, remove_light, see
-from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, SKIN, Look, paint_head, smoothstep
+from idto3d.texture.paint import (
+    LEFT_EYE,
+    RIGHT_EYE,
+    SKIN,
+    Look,
+    ear_centre,
+    paint_head,
+    smoothstep,
+)
 from idto3d.texture.photo_pose import DISTANCE, FIVE_POINTS, solve_pose
 
 SIZE = 512
@@ -190,3 +198,14 @@ def test_look_follows_the_photo(sitter: Sitter) -> None:
     assert found.hair_amount == 1.0 and np.abs(np.array(found.hair) - LOOK.hair).max() < 0.08
     bald = replace(sitter, albedo=np.tile(np.array(LOOK.skin), (len(sitter.positions), 1)))
     assert bald.colours(bald.photo(0)).look.hair_amount == 0.0
+
+
+def test_hair_behind_the_ears_is_not_laid_on_them(sitter: Sitter) -> None:
+    height, depth = ear_centre(sitter.marks)
+    beside = np.abs(sitter.positions[:, 0]) > np.abs(sitter.marks[[0, 16], 0]).mean()
+    ears = beside & (np.hypot(*(sitter.positions[:, 1:] - [height, depth]).T) < 0.06)
+    albedo = np.where(ears[:, None], 0.05, sitter.albedo)
+    photos = [replace(sitter, albedo=albedo).photo(yaw) for yaw in (-30, 0, 30)]
+    found = sitter.colours(*photos)
+    assert ears.sum() > 100
+    assert np.abs(found.albedo - np.array(found.look.skin))[ears].mean() < 0.1

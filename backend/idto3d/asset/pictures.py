@@ -14,7 +14,7 @@ from idto3d.asset.build import NEUTRAL, HeadModel
 from idto3d.asset.files import write_whole
 from idto3d.asset.look import draw
 from idto3d.render.cameras import FACE_CENTRE, Cameras, orbit
-from idto3d.render.environment import EnvironmentLight
+from idto3d.render.environment import EnvironmentLight, turned
 
 CELL = 256  # pixels of a picture on the sheet
 COLUMNS = 5
@@ -41,7 +41,7 @@ def write_overview(
     """
     light = lights[0][1]
     around = {
-        name: draw(model, NEUTRAL, _head_camera(model, yaw), CELL, light)
+        name: draw(model, NEUTRAL, _head_camera(model, yaw), CELL, turned(light, yaw))
         for name, yaw in VIEWS.items()
     }
     three_quarter = _head_camera(model, 30.0)
@@ -82,8 +82,9 @@ def write_turntable(path: Path, model: HeadModel, light: EnvironmentLight) -> No
     """
     frames = []
     for index in range(TURNTABLE_FRAMES):
-        camera = _head_camera(model, 360.0 * index / TURNTABLE_FRAMES)
-        portrait = draw(model, NEUTRAL, camera, TURNTABLE_SIZE, light, background=1.0)
+        yaw = 360.0 * index / TURNTABLE_FRAMES
+        camera = _head_camera(model, yaw)
+        portrait = draw(model, NEUTRAL, camera, TURNTABLE_SIZE, turned(light, yaw), background=1.0)
         frames.append(_picture(torch.cat([portrait.textured, portrait.normals], dim=1)))
     buffer = io.BytesIO()
     frames[0].save(

@@ -28,6 +28,7 @@ __all__ = [
     "prefilter",
     "procedural_environments",
     "randomize",
+    "turned",
 ]
 
 # Maps are filtered at this height; the width is twice as much. A pixel is 2.8 degrees.
@@ -134,6 +135,17 @@ def exposed(light: EnvironmentLight) -> EnvironmentLight:
     )
     luminance = light.diffuse(normals).mean(0) @ light.tint.new_tensor([0.2126, 0.7152, 0.0722])
     return replace(light, tint=light.tint / luminance.clamp(min=1e-4))
+
+
+def turned(light: EnvironmentLight, yaw: float) -> EnvironmentLight:
+    """The light turned by `yaw` degrees about the vertical, as `cameras.orbit` turns a camera.
+
+    So a camera at that yaw sees it as the one at 0 sees `light`: the photographer's light stays
+    and the head turns.
+    """
+    cosine, sine = math.cos(math.radians(yaw)), math.sin(math.radians(yaw))
+    back = light.rotation.new_tensor([[cosine, 0.0, -sine], [0.0, 1.0, 0.0], [sine, 0.0, cosine]])
+    return replace(light, rotation=light.rotation @ back)
 
 
 def prefilter(environment: Tensor) -> EnvironmentLight:

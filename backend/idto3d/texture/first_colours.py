@@ -11,20 +11,29 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from PIL import Image
 
 from idto3d.head.photo_pose import DISTANCE, PhotoPose
 from idto3d.head.template import Template
 from idto3d.render.normals import vertex_normals
 from idto3d.render.rasterize import rasterize
-from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, SKIN, Look, paint_head, smoothstep
+from idto3d.texture.layers import LaidColours, Layer, Places, bilinear, blend, to_linear
+from idto3d.texture.paint import (
+    LEFT_EYE,
+    RIGHT_EYE,
+    SKIN,
+    Look,
+    ear_centre,
+    paint_head,
+    smoothstep,
+)
 
 DEPTH_MAP = 384  # pixels of the map that decides what a photo sees
 # How far the skin's lightness follows the embedding's guess (1) rather than the photos (0).
 TRUST_IN_GUESSED_LEVEL = 0.4
-# Exponent of the weights: the photo that sees a part best decides, since poses are not good enough
-# for a mean of several to stay sharp at the brows.
-SHARPNESS = 8
 DEFAULT_HAIR = (0.16, 0.11, 0.08)
+# Photos are averaged down to no less than this, pixels a unit: 2 a millimetre, a large atlas' own.
+FINEST = 700.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class FirstColours:
     seen: np.ndarray  # (V,) in [0,1], how well the photos show it
     look: Look
     hair_offset: np.ndarray  # (V,) units along the normal: the volume of the painted hair
+    laid: LaidColours  # the same albedo anywhere on the surface
 
 
 @dataclass(frozen=True)
@@ -46,13 +56,30 @@ class Shot:
     pose: PhotoPose
     displacement: np.ndarray  # (V,3) units, from the neutral head to the expression shown
 
+    def averaged(self) -> "Shot":
+        """The photo no finer than a texture can hold, so that sampling it does not alias."""
+        factor = int(self.pose.focal / FINEST)
+        if factor < 2:
+            return self
+        pose = self.pose
+        centre = (pose.centre + 0.5) / factor - 0.5
+        smaller = PhotoPose(pose.rotation, pose.focal / factor, centre, pose.error)
+        pixels = np.asarray(Image.fromarray(self.pixels).reduce(factor))
+        return Shot(pixels, smaller, self.displacement)
+
 
 @dataclass(frozen=True)
 class Seen:
     """What one photo shows of the mesh."""
 
-    colour: np.ndarray  # (V,3) sRGB of the photo
+    pixels: np.ndarray  # (H,W,3) uint8 sRGB
+    points: np.ndarray  # (V,2) pixels
     weight: np.ndarray  # (V,) in [0,1], zero where hidden
+
+    @property
+    def colour(self) -> np.ndarray:
+        """(V,3) sRGB of the photo."""
+        return bilinear(self.pixels, self.points)
 
 
 def first_colours(
@@ -70,6 +97,7 @@ def first_colours(
     normals = vertex_normals(neutral, faces).numpy()
     front = smoothstep(0.0, 0.3, normals[:, 2])
     eyes = np.stack([positions[part == code].mean(axis=0) for code in (LEFT_EYE, RIGHT_EYE)])
+    shots = [shot.averaged() for shot in shots]
     moved = [neutral + torch.from_numpy(shot.displacement).to(neutral) for shot in shots]
     turned = [vertex_normals(shape, faces).numpy() for shape in moved]
     seen = [
@@ -78,17 +106,25 @@ def first_colours(
     ]
     look = _measure_look(seen, positions, marks, part, tone)
     paint = paint_head(positions, marks, part, front, eyes, look)
-    painted = paint.albedo
-    colours, weights = [], []
-    for view, facing in zip(seen, turned, strict=True):
-        delit = remove_light(view, painted, facing, part == SKIN)
-        colours.append(delit)
-        weights.append(view.weight)
-    colour, weight = _agree(np.stack(colours), np.stack(weights), painted)
-    trusted = weight * _trust(positions, marks, part)
-    albedo = painted + (colour - painted) * trusted[:, None]
+    layers = tuple(
+        lay(view, paint.albedo, facing, part == SKIN)
+        for view, facing in zip(seen, turned, strict=True)
+    )
+    vertices = Places.at_vertices(len(positions))
+    weights = np.stack([layer.weight for layer in layers])
+    colour, agreement = blend(
+        np.stack([layer.albedo(vertices) for layer in layers]), weights, paint.albedo
+    )
+    trusted = np.clip(weights.max(axis=0), 0, 1) * agreement * _trust(positions, marks, part)
+    trusted = trusted * (1 - _stray_on_ears(colour, paint.albedo, positions, marks))
+    laid = LaidColours(positions, marks, part, front, eyes, look, layers, trusted)
     return FirstColours(
-        np.clip(albedo, 0.0, 1.0), paint.roughness, trusted, look, paint.offset.astype(np.float32)
+        laid.albedo(vertices),
+        paint.roughness,
+        trusted,
+        look,
+        paint.offset.astype(np.float32),
+        laid,
     )
 
 
@@ -120,23 +156,21 @@ def see(
     x, y = projected[:, 0], projected[:, 1]
     inside = (x > 1) & (y > 1) & (x < width - 2) & (y < height - 2)
     weight = smoothstep(0.15, 0.75, facing) * visible * inside
-    return Seen(_bilinear(photo, x, y), weight)
+    return Seen(photo, projected[:, :2], weight)
 
 
-def remove_light(
-    view: Seen, painted: np.ndarray, normals: np.ndarray, skin: np.ndarray
-) -> np.ndarray:
-    """Albedo (V,3) sRGB: the photo divided by its light, a function of the normal.
+def lay(view: Seen, painted: np.ndarray, normals: np.ndarray, skin: np.ndarray) -> Layer:
+    """The photo with its light, a function of the normal, known so that it can be removed.
 
     Lambertian light is nearly a second-order polynomial of the normal (Ramamoorthi and Hanrahan
-    2001); nine coefficients a channel are fitted to photo / paint over the visible skin.
+    2001); nine coefficients a channel are fitted to photo / paint over the visible skin. A photo
+    that hardly shows any gets no weight.
     """
     use = skin & (view.weight > 0.2)
     if use.sum() < 200:
-        return painted
+        return Layer(view.pixels, view.points, np.ones_like(painted), np.zeros(len(painted)))
     basis = _harmonics(normals)
-    linear, reference = _to_linear(view.colour), _to_linear(painted)
-    ratio = linear / np.maximum(reference, 0.02)
+    ratio = to_linear(view.colour) / np.maximum(to_linear(painted), 0.02)
     middle = np.median(ratio[use], axis=0)
     # Hair, glasses and shadows are not skin in this light: leave out what is far from the middle.
     near = use & (np.abs(np.log((ratio + 1e-3) / (middle + 1e-3))).max(axis=1) < 0.9)
@@ -148,20 +182,7 @@ def remove_light(
     right = rows.T @ ((ratio[near] - middle) * weight)
     light = middle + basis @ np.linalg.solve(system, right)
     light = np.clip(light, 0.35 * middle, 2.5 * middle)
-    return _to_srgb(linear / light)
-
-
-def _agree(
-    colours: np.ndarray, weights: np.ndarray, painted: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean of photos (N,V,3), trusted less where they disagree."""
-    strong = weights**SHARPNESS
-    total = strong.sum(axis=0)
-    mean = (colours * strong[..., None]).sum(0) / np.maximum(total, 1e-6)[:, None]
-    spread = (((colours - mean) ** 2).mean(-1) * strong).sum(0) / np.maximum(total, 1e-6)
-    agreement = np.exp(-spread / 0.01)
-    confidence = np.clip(weights.max(axis=0), 0, 1) * agreement
-    return np.where(total[:, None] > 1e-6, mean, painted), confidence
+    return Layer(view.pixels, view.points, light, view.weight)
 
 
 def _trust(positions: np.ndarray, marks: np.ndarray, part: np.ndarray) -> np.ndarray:
@@ -177,6 +198,20 @@ def _trust(positions: np.ndarray, marks: np.ndarray, part: np.ndarray) -> np.nda
         near = np.sqrt((offset[:, 0] / wide) ** 2 + (offset[:, 1] / high) ** 2)
         trust = trust * smoothstep(0.75, 1.3, near)
     return trust
+
+
+def _stray_on_ears(
+    colour: np.ndarray, painted: np.ndarray, positions: np.ndarray, marks: np.ndarray
+) -> np.ndarray:
+    """Weight (V,) in [0,1] of what can't be skin on the ears.
+
+    They stick out, so a small error of the pose lays hair or background on them.
+    """
+    centre, cm = ear_centre(marks), np.linalg.norm(marks[36, :2] - marks[45, :2]) / 8.92
+    away = np.linalg.norm((positions[:, 1:] - centre) / cm / np.array([5.0, 3.0]), axis=1)
+    beside = smoothstep(0.93, 0.98, np.abs(positions[:, 0]) / np.abs(marks[[0, 16], 0]).mean())
+    difference = np.abs(np.log((colour + 0.05) / (painted + 0.05))).max(axis=1)
+    return beside * (1 - smoothstep(0.9, 1.1, away)) * smoothstep(0.2, 0.4, difference)
 
 
 def _measure_look(
@@ -223,23 +258,3 @@ def _harmonics(normal: np.ndarray) -> np.ndarray:
     x, y, z = normal.T
     one = np.ones_like(x)
     return np.stack([one, x, y, z, x * y, y * z, x * z, x * x - y * y, 3 * z * z - 1], axis=1)
-
-
-def _bilinear(photo: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    height, width = photo.shape[:2]
-    x, y = np.clip(x, 0, width - 1.001), np.clip(y, 0, height - 1.001)
-    left, top = x.astype(int), y.astype(int)
-    u, v = (x - left)[:, None], (y - top)[:, None]
-    pixels = photo[..., :3].astype(np.float32) / 255.0
-    upper = pixels[top, left] * (1 - u) + pixels[top, left + 1] * u
-    lower = pixels[top + 1, left] * (1 - u) + pixels[top + 1, left + 1] * u
-    return upper * (1 - v) + lower * v
-
-
-def _to_linear(colour: np.ndarray) -> np.ndarray:
-    return np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
-
-
-def _to_srgb(colour: np.ndarray) -> np.ndarray:
-    clipped = np.clip(colour, 0.0, 1.0)
-    return np.where(clipped <= 0.0031308, 12.92 * clipped, 1.055 * clipped ** (1 / 2.4) - 0.055)

@@ -126,5 +126,10 @@ class MaterialField(torch.nn.Module):
         base: (5,) or (N,5) values in [0,1], kept MARGIN away from both ends; at the start the
         result is the base. Points and expressions as in `residual`.
         """
-        start = torch.logit(base.clamp(MARGIN, 1 - MARGIN))
-        return torch.sigmoid(start + self.residual(points, expressions))
+        return add_residual(base, self.residual(points, expressions))
+
+
+def add_residual(base: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+    """Materials in (0,1) from base values in [0,1], kept MARGIN away from both ends, and what is
+    added to their logits; shapes that broadcast."""
+    return torch.sigmoid(torch.logit(base.clamp(MARGIN, 1 - MARGIN)) + residual)

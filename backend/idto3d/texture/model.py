@@ -16,7 +16,13 @@ from idto3d.render.rasterize import interpolate, rasterize
 from idto3d.render.shade import linear_to_srgb, shade
 from idto3d.settings import TextureSettings
 from idto3d.texture.first_colours import FirstColours
-from idto3d.texture.material_field import ALBEDO, MaterialField, MaterialFieldSettings
+from idto3d.texture.layers import Places
+from idto3d.texture.material_field import (
+    ALBEDO,
+    MaterialField,
+    MaterialFieldSettings,
+    add_residual,
+)
 
 SUPERSAMPLE = 2
 
@@ -42,6 +48,7 @@ class TextureModel(torch.nn.Module):
         roughness = torch.from_numpy(colours.roughness).float()[:, None]
         base = torch.cat([albedo, roughness, torch.zeros_like(roughness)], dim=1)
         self.base = base.to(device)
+        self._laid = colours.laid
         self.seen = torch.from_numpy(colours.seen).float().to(device)
         self.field = MaterialField(len(poses), MaterialFieldSettings(), generator, device)
         self._located = self.field.locate(canonical)
@@ -91,11 +98,26 @@ class TextureModel(torch.nn.Module):
         return pooled.movedim(1, -1), change
 
     def material(self, points: Tensor) -> Tensor:
-        """Materials (N,5) of the neutral face at canonical points (N,3), for the baker."""
+        """Materials (N,5) of the neutral face at canonical points (N,3), for the baker.
+
+        Paint and photographs are as fine as the texture; what was learned lies on the vertices, as
+        in every picture that it was learned from.
+        """
         face, barycentric = self._mesh.closest_point(points)
-        base = (self.base[self.faces[face]] * barycentric[..., None]).sum(dim=1)
+        corners = self.faces[face]
+        places = Places(corners.cpu().numpy(), barycentric.double().cpu().numpy())
+        albedo = torch.from_numpy(self._laid.albedo(places)).to(points)
+        others = self._between(self.base[:, ALBEDO.stop :], corners, barycentric)
         neutral = torch.zeros(1, dtype=torch.int64, device=points.device)
-        return self.field(points, base, neutral)[0]
+        learned = self.field.residual(self._located, neutral)[0]
+        return add_residual(
+            torch.cat([albedo, others], dim=1), self._between(learned, corners, barycentric)
+        )
+
+    @staticmethod
+    def _between(values: Tensor, corners: Tensor, barycentric: Tensor) -> Tensor:
+        """Values of the vertices (V,C) at places (N,3) of the surface: (N,C)."""
+        return (values[corners] * barycentric[..., None]).sum(dim=1)
 
     def vertex_materials(self) -> Tensor:
         """(K,V,5) materials of every expression at the vertices."""

@@ -125,7 +125,7 @@ def hair_mask(positions: np.ndarray, landmarks: np.ndarray, look: Look) -> np.nd
     back = landmarks[0, 2] - 5.5 * cm
     nape = smoothstep(back + 1.5 * cm, back - 1.0 * cm, p[:, 2])
     line = line * (1 - nape) + (landmarks[33, 1] - 3.6 * cm) * nape
-    centre = _ear_centre(landmarks, cm)
+    centre = ear_centre(landmarks)
     ear = np.exp(
         -(((p[:, 2] - centre[1]) / (2.6 * cm)) ** 2) - ((p[:, 1] - centre[0]) / (5.2 * cm)) ** 2
     )
@@ -135,8 +135,9 @@ def hair_mask(positions: np.ndarray, landmarks: np.ndarray, look: Look) -> np.nd
     return cover * (1 - smoothstep(0.25, 0.6, ear))
 
 
-def _ear_centre(landmarks: np.ndarray, cm: float) -> np.ndarray:
+def ear_centre(landmarks: np.ndarray) -> np.ndarray:
     """Height and depth (2,) of the ears' middle, from the nose bridge and the jaw's ends."""
+    cm = float(np.linalg.norm(landmarks[36, :2] - landmarks[45, :2]) / OUTER_EYE_DISTANCE)
     return np.array([landmarks[28, 1] + 2.4 * cm, landmarks[0, 2] - 3.8 * cm])
 
 
@@ -232,7 +233,7 @@ def paint_head(
     roughness = roughness + (0.65 - roughness) * weight
     volume = np.clip(0.85 + 0.12 * locks + 0.06 * strands, 0.2, 1.4)
     # Hair thins towards the ears, which stay free.
-    away = np.linalg.norm(p[:, 1:] - _ear_centre(landmarks, cm), axis=1)
+    away = np.linalg.norm(p[:, 1:] - ear_centre(landmarks), axis=1)
     beside = smoothstep(3.0 * cm, 6.5 * cm, away)
     offset = cover * look.hair_thickness * cm * volume * beside
 

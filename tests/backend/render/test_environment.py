@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from idto3d.render.brdf import ggx_distribution
+from idto3d.render.cameras import orbit
 from idto3d.render.environment import (
     HEIGHT,
     SPECULAR_LEVELS,
@@ -15,6 +16,7 @@ from idto3d.render.environment import (
     prefilter,
     procedural_environments,
     randomize,
+    turned,
 )
 from idto3d.render.panorama import directions, mean_luminance, solid_angles
 
@@ -155,6 +157,16 @@ def test_random_light_turns_scales_and_tints():
         headings.append(math.atan2(rotation[0, 2].item(), rotation[2, 2].item()))
     counts = torch.histc(torch.tensor(headings), bins=4, min=-math.pi, max=math.pi)
     assert counts.min() > 30
+
+
+def test_turned_light_is_the_same_to_a_camera_turned_with_it():
+    light = prefilter(procedural_environments(1)[0])
+    for yaw in (0.0, 50.0, 180.0, -90.0):
+        camera = orbit(yaw, 0.0)
+        towards = torch.tensor([[0.3, 0.2, 0.93], [-0.8, 0.1, 0.59]])
+        in_world = towards @ camera.view[0, :3, :3]
+        expected = light.diffuse(towards)
+        torch.testing.assert_close(turned(light, yaw).diffuse(in_world), expected)
 
 
 def test_exposed_light_shows_a_white_face_white():

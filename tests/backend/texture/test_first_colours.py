@@ -19,10 +19,19 @@ from idto3d.texture.first_colours import (
     Seen,
     Shot,
     first_colours,
-    remove_light,
+    lay,
     see,
 )
-from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, SKIN, Look, paint_head, smoothstep
+from idto3d.texture.layers import Places
+from idto3d.texture.paint import (
+    LEFT_EYE,
+    RIGHT_EYE,
+    SKIN,
+    Look,
+    ear_centre,
+    paint_head,
+    smoothstep,
+)
 
 SIZE = 512
 LOOK = Look(skin=(0.72, 0.50, 0.39), hair=(0.12, 0.08, 0.06), iris=(0.3, 0.2, 0.1), seed=3)
@@ -162,7 +171,8 @@ def test_remove_light_halves_the_difference_of_the_sides(sitter: Sitter) -> None
     pose = solve_pose(sitter.marks[list(FIVE_POINTS)], points)
     view = see(photo, pose, sitter.positions, sitter.template.faces, sitter.normals)
     skin = sitter.part == SKIN
-    delit = remove_light(view, sitter.albedo, sitter.normals, skin)
+    everywhere = Places.at_vertices(len(skin))
+    delit = lay(view, sitter.albedo, sitter.normals, skin).albedo(everywhere)
     cheeks = skin & (view.weight > 0.5) & ~sitter.birthmark
     left, right = (cheeks & (side * sitter.positions[:, 0] > 0.06) for side in (1, -1))
 
@@ -176,12 +186,12 @@ def test_remove_light_halves_the_difference_of_the_sides(sitter: Sitter) -> None
     assert np.abs(delit - sitter.albedo)[cheeks].mean() < 0.06
 
 
-def test_remove_light_leaves_a_hardly_seen_face_to_the_paint(sitter: Sitter) -> None:
+def test_photo_that_hardly_shows_the_face_has_no_weight(sitter: Sitter) -> None:
     weight = np.zeros(len(sitter.positions))
     weight[:50] = 1.0
-    view = Seen(np.full_like(sitter.albedo, 0.9), weight)
-    painted = sitter.albedo
-    assert remove_light(view, painted, sitter.normals, sitter.part == SKIN) is painted
+    view = Seen(np.full((8, 8, 3), 230, np.uint8), np.full((len(weight), 2), 4.0), weight)
+    layer = lay(view, sitter.albedo, sitter.normals, sitter.part == SKIN)
+    assert layer.weight.max() == 0
 
 
 def test_strong_light_keeps_the_birthmark(sitter: Sitter) -> None:
@@ -198,3 +208,42 @@ def test_look_follows_the_photo(sitter: Sitter) -> None:
     assert found.hair_amount == 1.0 and np.abs(np.array(found.hair) - LOOK.hair).max() < 0.08
     bald = replace(sitter, albedo=np.tile(np.array(LOOK.skin), (len(sitter.positions), 1)))
     assert bald.colours(bald.photo(0)).look.hair_amount == 0.0
+
+
+def test_hair_behind_the_ears_is_not_laid_on_them(sitter: Sitter) -> None:
+    height, depth = ear_centre(sitter.marks)
+    beside = np.abs(sitter.positions[:, 0]) > np.abs(sitter.marks[[0, 16], 0]).mean()
+    ears = beside & (np.hypot(*(sitter.positions[:, 1:] - [height, depth]).T) < 0.06)
+    albedo = np.where(ears[:, None], 0.05, sitter.albedo)
+    photos = [replace(sitter, albedo=albedo).photo(yaw) for yaw in (-30, 0, 30)]
+    found = sitter.colours(*photos)
+    assert ears.sum() > 100
+    assert np.abs(found.albedo - np.array(found.look.skin))[ears].mean() < 0.1
+
+
+def test_colours_between_vertices_are_those_of_the_picture(sitter: Sitter) -> None:
+    """A line of one pixel that falls between vertices is there all the same."""
+    photo, five = sitter.photo(0)
+    photo = photo.copy()
+    bridge = solve_pose(sitter.marks[list(FIVE_POINTS)], five).project(sitter.marks[28:29])
+    row = int(bridge[0, 1]) - 60  # across the forehead
+    photo[row] = 0
+    found = sitter.colours((photo, five))
+    random, faces = np.random.default_rng(0), sitter.template.faces.numpy()
+    corners = faces[random.integers(len(faces), size=600_000)]
+    places = Places(corners, random.dirichlet(np.ones(3), size=len(corners)))
+    on_line = np.abs(places.between(found.laid.layers[0].points)[:, 1] - row) < 0.1
+    seen = on_line & (places.between(found.seen) > 0.8)
+    assert seen.sum() > 20
+    assert found.laid.albedo(Places(corners[seen], places.barycentric[seen])).max() < 0.25
+    vertices = Places.at_vertices(len(found.albedo))
+    assert np.array_equal(found.laid.albedo(vertices), found.albedo)
+
+
+def test_fine_photos_are_averaged(sitter: Sitter) -> None:
+    """A photo with twelve times the pixels gives the same colours."""
+    photo, five = sitter.photo(0)
+    large = np.kron(photo, np.ones((6, 6, 1), dtype=np.uint8))
+    plain = sitter.colours((photo, five)).albedo
+    same = sitter.colours((large, (five + 0.5) * 6 - 0.5)).albedo
+    assert np.abs(same - plain).mean() < 0.005

@@ -2,6 +2,7 @@
 """The materials of one head: their start, their pictures, their penalty, what the baker reads."""
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from idto3d.render.cameras import Cameras, orbit
 from idto3d.settings import TextureSettings
 from idto3d.texture.first_colours import FirstColours
+from idto3d.texture.layers import Places
 from idto3d.texture.material_field import ALBEDO, MARGIN, METALLIC, ROUGHNESS
 from idto3d.texture.model import TextureModel
 from idto3d.texture.paint import Look
@@ -21,11 +23,22 @@ MESH = fake_head(24, 36)
 LOOK = Look(skin=(0.8, 0.6, 0.5), hair=(0.1, 0.1, 0.1), iris=(0.3, 0.2, 0.1))
 
 
+@dataclass(frozen=True)
+class Plain:
+    """Colours that lie on the vertices alone."""
+
+    vertices: np.ndarray  # (V,3)
+
+    def albedo(self, places: Places) -> np.ndarray:
+        return places.between(self.vertices)
+
+
 def make_model(settings: TextureSettings = SETTINGS, seen: float = 0.0) -> TextureModel:
     canonical = torch.from_numpy(MESH.canonical)
     albedo = np.clip(MESH.canonical * [1.0, 0.5, 0.5] + 0.5, 0.1, 0.9)
     count = len(albedo)
-    colours = FirstColours(albedo, np.full(count, 0.6), np.full(count, seen), np.zeros(count), LOOK)
+    rough, trusted, flat = np.full(count, 0.6), np.full(count, seen), np.zeros(count)
+    colours = FirstColours(albedo, rough, trusted, LOOK, flat, Plain(albedo))
     poses = canonical + torch.from_numpy(MESH.displacement)
     return TextureModel(
         canonical,

@@ -23,6 +23,7 @@ SKIN, MOUTH, LEFT_EYE, RIGHT_EYE, TEETH = 0, 1, 2, 3, 4
 OUTER_EYE_DISTANCE = 8.92
 SCLERA = np.array([0.86, 0.83, 0.81])
 MOUTH_INSIDE = np.array([0.50, 0.22, 0.22])
+GAZE_TO_LIDS = 0.85  # of the angle from straight ahead to the middle of the open lids
 TEETH_COLOUR = np.array([0.86, 0.82, 0.74])
 
 
@@ -239,15 +240,32 @@ def paint_head(
 
     albedo[part == MOUTH] = MOUTH_INSIDE
     albedo[part == TEETH] = TEETH_COLOUR
+    gaze = _gaze(landmarks, eyes)
     for code, centre in ((LEFT_EYE, eyes[0]), (RIGHT_EYE, eyes[1])):
         mask = part == code
-        albedo[mask] = _eye_colour(p[mask] - centre, look, cm)
+        albedo[mask] = _eye_colour((p[mask] - centre) @ gaze, look, cm)
         roughness[mask] = 0.15
     return Paint(np.clip(albedo, 0.0, 1.0), np.clip(roughness, 0.05, 1.0), cover, offset)
 
 
+def _gaze(landmarks: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+    """Rotation (3,3) of both eyes: columns are their axes, the last one the line of sight.
+
+    Parallel, and up or down to where the lids are open: their middle is rarely straight in front of
+    an eyeball's, and an iris half below the upper lid looks dead. The upper lid covers its rim.
+    """
+    lids = np.stack([landmarks[EYE_LEFT].mean(axis=0), landmarks[EYE_RIGHT].mean(axis=0)])
+    offset = (lids - eyes).mean(axis=0)
+    pitch = GAZE_TO_LIDS * np.arctan2(offset[1], offset[2])
+    cosine, sine = np.cos(pitch), np.sin(pitch)
+    return np.array([[1.0, 0.0, 0.0], [0.0, cosine, sine], [0.0, -sine, cosine]])
+
+
 def _eye_colour(offset: np.ndarray, look: Look, cm: float) -> np.ndarray:
-    """Sclera, limbus, iris and pupil around the +Z axis; the visible iris is 0.62 cm in radius."""
+    """Sclera, limbus, iris and pupil around the line of sight, +Z.
+
+    The visible iris is 0.62 cm in radius.
+    """
     radius = np.linalg.norm(offset[:, :2], axis=1) / (0.60 * cm)
     angle = np.arctan2(offset[:, 1], offset[:, 0])
     spokes = 1 + 0.15 * np.sin(angle * 23 + look.seed)

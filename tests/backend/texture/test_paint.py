@@ -88,20 +88,29 @@ def test_skin_has_the_looks_colour(head: Head) -> None:
 
 
 def test_eyes(head: Head) -> None:
-    """Pupil, iris and sclera from the middle outward; both eyes look ahead and shine."""
+    """Pupil, iris and sclera around a line of sight to the open lids; both eyes look alike."""
     paint = head.paint(BARE)
-    for code, centre in ((LEFT_EYE, head.eyes[0]), (RIGHT_EYE, head.eyes[1])):
+    for code, centre, lids in (
+        (LEFT_EYE, head.eyes[0], slice(42, 48)),
+        (RIGHT_EYE, head.eyes[1], slice(36, 42)),
+    ):
         ball = head.part == code
         offset = head.positions - centre
-        radius = np.linalg.norm(offset[:, :2], axis=1) / head.cm
-        ahead = ball & (offset[:, 2] > 0)
-        pupil, iris = ahead & (radius < 0.15), ahead & (radius > 0.32) & (radius < 0.5)
-        white = ball & (radius > 0.8)
-        assert pupil.any() and iris.any() and white.any()
-        assert paint.albedo[pupil].max() < 0.1
+        coloured = ball & (paint.albedo.mean(axis=1) < 0.5)
+        assert paint.albedo[coloured].max(axis=1).min() < 0.1  # the pupil
+        sight = offset[coloured].mean(axis=0)
+        sight = sight / np.linalg.norm(sight)
+        assert abs(sight[0]) < 0.05 and sight[2] > 0.85
+        to_lids = head.marks[lids].mean(axis=0) - centre
+        ahead, open_at = sight[1] / sight[2], to_lids[1] / to_lids[2]
+        assert abs(ahead - open_at) < 0.35 * abs(open_at)
+        radius = np.linalg.norm(offset - (offset @ sight)[:, None] * sight, axis=1) / head.cm
+        front = ball & (offset @ sight > 0)
+        iris, white = front & (radius > 0.34) & (radius < 0.5), ball & (radius > 0.8)
+        assert iris.any() and white.any()
         assert (paint.albedo[iris, 2] > 1.5 * paint.albedo[iris, 0]).all()  # blue eyes
         assert paint.albedo[white].mean() > 0.75
-        assert paint.albedo[ball & (offset[:, 2] < 0)].mean() > 0.75  # none on the back
+        assert paint.albedo[ball & (offset @ sight < 0)].mean() > 0.75  # none on the back
         assert np.allclose(paint.roughness[ball], 0.15)
 
 

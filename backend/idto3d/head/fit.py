@@ -21,7 +21,9 @@ from idto3d.settings import HEAD_METRES
 # What the template can't meet and two people would not mark alike, in units: along the jaw and the
 # other landmarks. Measured between heads of another kind and their nearest template.
 JAW_ERROR, ERROR = 0.006 / HEAD_METRES, 0.002 / HEAD_METRES
-EXPRESSION_DEVIATION = 0.25  # of each ARKit weight from zero
+# Share of the network's squared error that is the same in all photos of a person (measured).
+REPEATED = 0.4
+EXPRESSION_DEVIATION = 0.35  # of each ARKit weight from zero
 # Residuals beyond so many deviations pull less than squared: hair over a brow, a hand.
 ROBUST = 2.0
 # Blendshapes that move no landmark by this much (units) are left at zero.
@@ -206,12 +208,13 @@ def _start(model: _Model, guess: np.ndarray, photo: Landmarks) -> PhotoPose:
 def _deviation(photo: Landmarks, focal: float, count: int) -> np.ndarray:
     """(68,) pixels: the network's error, and the template's, which all photos share.
 
-    A shared error does not average out over `count` photos, so it counts for each of them as if it
-    were independent and that much larger.
+    A shared error does not average out over `count` photos, so its variance counts that many times
+    for each of them.
     """
     shared = np.full(len(photo.points), ERROR)
     shared[JAW] = JAW_ERROR
-    return np.sqrt(photo.deviation**2 + count * (shared * focal) ** 2)
+    network = photo.deviation**2 * (1 + REPEATED * (count - 1))
+    return np.sqrt(network + count * (shared * focal) ** 2)
 
 
 def _pose(values: np.ndarray, start: PhotoPose) -> PhotoPose:

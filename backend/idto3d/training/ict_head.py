@@ -30,6 +30,9 @@ _PART = {
     7: LEFT_EYE,
     8: RIGHT_EYE,
 }
+# Along the jaw, the brows and the ridge of the nose the models' landmarks mark other places of the
+# skin, up to 8 mm apart; those of eyes, nostrils and lips are the same.
+OTHER_PLACES = slice(0, 31)
 # ICT's shoulders are cut off where the template's neck ends.
 NECK_BASE = -0.40
 _TRANSPARENT = ("M_LacrimalFluid", "M_EyeBlend", "M_EyeOcclusion", "M_EyeLashes")
@@ -46,6 +49,7 @@ class IctHead:
     faces: np.ndarray  # (F,3) int64
     part: np.ndarray  # (V,) uint8, codes of texture.paint
     landmarks: np.ndarray  # (68,)
+    template_landmarks: np.ndarray  # (68,) the vertices where the template has its landmarks
     to_template: np.ndarray  # (I,101) template coefficients = to_template @ [1, identity]
 
     def displacement(self, arkit: dict[str, float]) -> np.ndarray:
@@ -105,6 +109,7 @@ def load_ict(folder: Path, template: Template) -> IctHead:
         faces,
         part,
         landmarks,
+        _template_landmarks(template, coefficients, mean, outer, landmarks),
         to_template,
     )
 
@@ -173,3 +178,19 @@ def _template_map(
     system = rows @ rows.T + 5e-6 * good.sum() * np.eye(len(basis))
     moves = identity[:, chosen].reshape(len(identity), -1).astype(np.float64)
     return np.concatenate([coefficients[:, None], np.linalg.solve(system, rows @ moves.T)], axis=1)
+
+
+def _template_landmarks(
+    template: Template,
+    coefficients: np.ndarray,
+    mean: np.ndarray,
+    outer: np.ndarray,
+    landmarks: np.ndarray,
+) -> np.ndarray:
+    """(68,) vertices of ICT's mean at the landmarks of the template that is laid on it."""
+    shape = template.neutral(torch.from_numpy(coefficients).float()).numpy()
+    targets = np.flatnonzero(outer)
+    _, nearest = cKDTree(mean[targets]).query(shape[template.landmarks[OTHER_PLACES]])
+    found = landmarks.copy()
+    found[OTHER_PLACES] = targets[nearest]
+    return found

@@ -41,9 +41,15 @@ def random_expression(table: list[dict], random: np.random.Generator) -> dict[st
 
 
 def render_faces(
-    person: Person, count: int, size: int, random: np.random.Generator, table: list[dict]
+    person: Person,
+    landmarks: np.ndarray,
+    count: int,
+    size: int,
+    random: np.random.Generator,
+    table: list[dict],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (count,size,size,4) uint8 and points (count,68,2) of one person."""
+    """Pictures (count,size,size,4) uint8 of one person, and in them the places (count,68,2) of
+    landmarks (68,), vertex indices."""
     # Half of the views are nearly frontal, as photographs are.
     spread = np.where(random.random(count) < 0.5, 0.5, 1.0)
     yaw = torch.from_numpy(random.uniform(-YAW, YAW, count) * spread).float()
@@ -60,7 +66,7 @@ def render_faces(
     views = render_views(person, vertices, cameras, size, random)
     on_head = (views.normal < 0.999).any(dim=-1, keepdim=True).float()
     pictures = torch.cat([views.photo, on_head], dim=-1).clamp(0, 1) * 255 + 0.5
-    points = screen_points(vertices[:, person.landmarks], cameras, size)
+    points = screen_points(vertices[:, landmarks], cameras, size)
     return pictures.to(torch.uint8).numpy(), points.astype(np.float32)
 
 
@@ -76,7 +82,9 @@ def render_shards(
         rows = []
         for index in range(begin, min(begin + PEOPLE_PER_SHARD, first + count)):
             random = np.random.default_rng([SEED, 1, index])
-            rows.append(render_faces(people.person(SEED, index), VIEWS, SIZE, random, table))
+            person = people.person(SEED, index)
+            marks = people.template_landmarks(person)
+            rows.append(render_faces(person, marks, VIEWS, SIZE, random, table))
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         with temporary.open("wb") as stream:
             np.savez(

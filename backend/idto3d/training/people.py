@@ -65,6 +65,12 @@ class People:
             return self._ict_person(random)
         return self._anny_person(random)
 
+    def template_landmarks(self, person: Person) -> np.ndarray:
+        """(68,) vertices of the person where the template has its landmarks."""
+        if self.ict is not None and person.family == "ict":
+            return self.ict.template_landmarks
+        return person.landmarks
+
     def _project(self, positions: np.ndarray) -> np.ndarray:
         """Template coefficients of positions on the template's own topology."""
         offset = (positions - self.template.mean.numpy()).ravel()

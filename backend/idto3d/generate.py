@@ -35,7 +35,7 @@ from idto3d.guidance import Guide, chosen_expressions, draw_expressions, tone_wo
 from idto3d.head.model import HeadModel
 from idto3d.head.stage_zero import FirstGuess, load_stage_zero
 from idto3d.head.template import Template, load_template
-from idto3d.identity import Person, open_encoder, person_from_photos, report
+from idto3d.identity import Person, open_encoder, open_finder, person_from_photos, report
 from idto3d.job.protocol import JobFolder, Request
 from idto3d.job.reporter import Reporter
 from idto3d.pictures import Finished, write_progress
@@ -89,10 +89,13 @@ def find_start(run: Run) -> Start:
     began = time.monotonic()
     run.reporter.status("Looking for the face on each photo")
     manifest = read_manifest(run.prior_folder)
-    encoder = open_encoder(manifest.identity_encoder, run.request.identity_model)
+    chosen = (manifest.identity_encoder, run.request.identity_model, run.device.type)
+    encoder = open_encoder(*chosen)
     if encoder.licence_note:
         run.reporter.warning(encoder.licence_note)
-    person = person_from_photos([Path(photo) for photo in run.request.photos], encoder)
+    person = person_from_photos(
+        [Path(photo) for photo in run.request.photos], encoder, finder=open_finder(*chosen)
+    )
     for line in report(person):
         run.reporter.status(line)
     for verdict in person.verdicts:

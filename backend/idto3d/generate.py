@@ -17,6 +17,7 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from idto3d.asset.pictures import write_overview, write_turntable
 from idto3d.asset.preview import write_preview
 from idto3d.asset.provenance import Ingredient, describe, write_provenance
 from idto3d.assets import ASSETS
+from idto3d.attempts import Attempts
 from idto3d.guidance import Guide, chosen_expressions, draw_expressions, tone_words
 from idto3d.head.model import HeadModel
 from idto3d.head.stage_zero import FirstGuess, load_stage_zero
@@ -39,7 +41,7 @@ from idto3d.identity import Person, open_encoder, open_finder, person_from_photo
 from idto3d.job.protocol import JobFolder, Request
 from idto3d.job.reporter import Reporter
 from idto3d.pictures import Finished, write_progress
-from idto3d.prior.load import load_prior
+from idto3d.prior.load import compile_blocks, load_prior
 from idto3d.prior.manifest import read_manifest
 from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.prior.timesteps import TimestepPhase, draw_timesteps
@@ -47,7 +49,7 @@ from idto3d.render.cameras import sample_cameras
 from idto3d.render.environment import exposed, prefilter
 from idto3d.render.normals import camera_normals_image, vertex_normals
 from idto3d.render.procedural import procedural_environments
-from idto3d.run import Loop, Run, open_run, restore
+from idto3d.run import Loop, Run, number_format, open_run, restore
 from idto3d.texture.first_colours import FirstColours, first_colours
 from idto3d.texture.model import TextureModel
 
@@ -150,7 +152,9 @@ def _first_guess(run: Run, person: Person) -> FirstGuess:
 
 def guide_for(run: Run, start: Start, domain: str) -> Guide:
     """The prior for "geometry", "albedo" or "photo", told who the person is."""
-    prior = load_prior(run.prior_folder, domain, run.device, torch.float32)
+    prior = load_prior(run.prior_folder, domain, run.device, number_format(run), plan=run.plan)
+    if run.device.type == "cuda" and run.settings.speed.compiled:
+        compile_blocks(prior)
     hint = start.bare + start.motions
     return Guide(
         prior,
@@ -160,6 +164,7 @@ def guide_for(run: Run, start: Start, domain: str) -> Guide:
         start.expressions,
         hint.to(run.device),
         start.template.faces.to(run.device),
+        run.plan,
     )
 
 
@@ -184,15 +189,15 @@ def optimise_geometry(run: Run, start: Start) -> HeadModel:
         _grid_and_dense(head, settings.learning_rate), betas=(0.9, 0.99), eps=1e-10
     )
     first = restore(run, "geometry", {"head": head, "optimizer": optimizer}, generator)
-    guide = guide_for(run, start, "geometry")
+    attempts = Attempts(run, partial(guide_for, run, start), "geometry", generator)
     distillation = DistillationSettings(settings.guidance_scale, settings.weighting)
     phases = (
         TimestepPhase(0.5, *settings.timesteps),
         TimestepPhase(1.0, *settings.annealed, annealed=True),
     )
     loop = Loop(run, "geometry", settings.iterations, first)
-    for step in loop:
-        progress = step / settings.iterations
+
+    def take_step(guide: Guide, progress: float) -> dict[str, Tensor]:
         cameras = sample_cameras(settings.views, generator, settings.close_up_share)
         chosen = draw_expressions(
             settings.views, len(start.expressions), settings.neutral_share, generator
@@ -210,7 +215,11 @@ def optimise_geometry(run: Run, start: Start) -> HeadModel:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        loop.report(step, distilled=distilled.loss, roughness=roughness, size=size)
+        return {"distilled": distilled.loss, "roughness": roughness, "size": size}
+
+    for step in loop:
+        numbers = attempts.take(partial(take_step, progress=step / settings.iterations))
+        loop.report(step, **numbers)
         if loop.picture_due():
             show_progress(run, start, head, None)
         loop.checkpoint_if_due(step, {"head": head, "optimizer": optimizer}, generator)
@@ -244,7 +253,7 @@ def optimise_texture(
         return texture
     optimizer = torch.optim.Adam(texture.parameter_groups(), betas=(0.9, 0.99), eps=1e-10)
     first = restore(run, "texture", {"texture": texture, "optimizer": optimizer}, generator)
-    guide = guide_for(run, start, "albedo")
+    attempts = Attempts(run, partial(guide_for, run, start), "albedo", generator)
     refine_from = settings.iterations - settings.refine_iterations
     distillation = DistillationSettings(settings.guidance_scale, settings.weighting)
     phases = (
@@ -253,11 +262,8 @@ def optimise_texture(
     )
     refining = (TimestepPhase(1.0, *settings.timesteps_refine),)
     loop = Loop(run, "texture", settings.iterations, first)
-    for step in loop:
-        progress = step / settings.iterations
-        refine = step >= refine_from
-        if refine and guide.prior.domain != "photo":
-            guide = guide_for(run, start, "photo")
+
+    def take_step(guide: Guide, progress: float, refine: bool) -> dict[str, Tensor]:
         cameras = sample_cameras(settings.views, generator, settings.close_up_share)
         chosen = draw_expressions(settings.views, len(start.expressions), 0.4, generator)
         images, change = texture.render(
@@ -274,7 +280,16 @@ def optimise_texture(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        loop.report(step, distilled=distilled.loss, change=change)
+        return {"distilled": distilled.loss, "change": change}
+
+    for step in loop:
+        refine = step >= refine_from
+        if refine:
+            attempts.change_domain("photo")
+        numbers = attempts.take(
+            partial(take_step, progress=step / settings.iterations, refine=refine)
+        )
+        loop.report(step, **numbers)
         if loop.picture_due():
             show_progress(run, start, head, texture)
         modules = {"texture": texture, "optimizer": optimizer}

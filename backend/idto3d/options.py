@@ -30,6 +30,12 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="same seed and machine, same head")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument(
+        "--vram",
+        type=float,
+        metavar="GB",
+        help="use no more than this of the GPU's memory, however much slower it gets",
+    )
+    parser.add_argument(
         "--prior", type=Path, metavar="DIR", help="another diffusion prior than the shipped one"
     )
     parser.add_argument(
@@ -63,6 +69,7 @@ def request_from(arguments: argparse.Namespace) -> Request:
         prior=_absolute(arguments.prior),
         identity_model=_absolute(arguments.identity_model),
         overrides=parse_overrides(arguments.set),
+        vram=arguments.vram,
     )
 
 

@@ -81,6 +81,7 @@ def test_no_such_model(tmp_path):
 
 
 def test_onnxruntime_is_optional(tmp_path, monkeypatch):
+    write_recogniser(tmp_path / "r50.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UserError, match="needs onnxruntime.*Install it with"):
         InsightFaceEncoder(tmp_path / "r50.onnx")

@@ -69,7 +69,7 @@ def running(hub: Hub) -> Iterator[Hub]:
                 self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            if hub.break_after is not None:
+            if hub.break_after is not None and len(body) > hub.break_after:
                 self.wfile.write(body[: hub.break_after])
                 hub.break_after = 0  # and stays broken, however often it is tried
                 self.close_connection = True

@@ -78,9 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         prior = options.prior or Path(scratch) / "prior"
         if options.prior is None:
-            print(
-                "Prior: random weights of Stable Diffusion 1.5's size. No picture means anything."
-            )
+            print("Prior: random weights of Stable Diffusion 1.5's size; its heads mean nothing.")
             write_full_size_prior(prior)
         clock = Clock(device, torch.get_num_threads())
         names = (EXPRESSIONS, not options.no_compile, options.repetitions)

@@ -24,6 +24,7 @@ ELSEWHERE = {
     ("check",): ("idto3d.identity.check", "add_arguments", "say which photos can be used"),
     ("batch",): ("idto3d.batch.command", "add_arguments", "make the heads of a table of people"),
     ("estimate",): ("idto3d.forecast", "add_arguments", "say how long a head will take here"),
+    ("template",): ("idto3d.training.template_command", "add_arguments", "use another head model"),
     ("prior",): ("idto3d.prior.command", "add_arguments", "fetch and assemble a larger prior"),
     ("train",): ("idto3d.training.cli", "fill_parser", "train a prior"),
     ("dataset",): ("idto3d.training.dataset", "add_arguments", "render synthetic people"),

@@ -104,7 +104,7 @@ def find_start(run: Run) -> Start:
         for finding in verdict.findings:
             run.reporter.warning(f"{verdict.path.name}: {finding.reason} {finding.advice}")
     guess = _first_guess(run, person)
-    template = load_template(ASSETS / "template" / "head.npz").subdivided()
+    template = load_template(run.template_folder / "head.npz").subdivided()
     expressions = chosen_expressions(run.request.expressions, ASSETS / "expressions.json")
     bare = template.canonical(guess.coefficients)
     run.timings.setdefault("identity", time.monotonic() - began)
@@ -147,7 +147,7 @@ def _first_guess(run: Run, person: Person) -> FirstGuess:
         dlib = open_encoder("dlib")
         pairs = zip(person.photos, person.landmarks, strict=True)
         embeddings = dlib.embed(np.stack([dlib.align(p.pixels, marks) for p, marks in pairs]))
-    return load_stage_zero(ASSETS / "template" / "stage_zero.npz").guess(embeddings)
+    return load_stage_zero(run.template_folder / "stage_zero.npz").guess(embeddings)
 
 
 def guide_for(run: Run, start: Start, domain: str) -> Guide:
@@ -357,7 +357,9 @@ def describe_run(run: Run, start: Start) -> dict[str, Any]:
     free_encoder = start.person.encoder == "dlib"
     ingredients = [
         Ingredient("prior", manifest.name, manifest.licence, manifest.licence.startswith("CC0")),
-        Ingredient("template", "MakeHuman head", "CC0-1.0", True),
+        Ingredient("template", "MakeHuman head", "CC0-1.0", True)
+        if run.request.template is None
+        else Ingredient("template", run.template_folder.name, "the head model's own", False),
         Ingredient(
             "identity encoder",
             start.person.encoder,

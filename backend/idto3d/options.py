@@ -39,6 +39,9 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
         "--prior", type=Path, metavar="DIR", help="another diffusion prior than the shipped one"
     )
     parser.add_argument(
+        "--template", type=Path, metavar="DIR", help="a head model made by 'idto3d template'"
+    )
+    parser.add_argument(
         "--identity-model",
         type=Path,
         metavar="FILE",
@@ -69,6 +72,7 @@ def request_from(arguments: argparse.Namespace) -> Request:
         prior=_absolute(arguments.prior),
         identity_model=_absolute(arguments.identity_model),
         overrides=parse_overrides(arguments.set),
+        template=_absolute(arguments.template),
         vram=arguments.vram,
     )
 

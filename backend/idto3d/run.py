@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from idto3d.assets import PRIOR
+from idto3d.assets import PRIOR, TEMPLATE
 from idto3d.errors import UserError
 from idto3d.job.checkpoints import Checkpoints
 from idto3d.job.protocol import Cancelled, JobFolder, Request
@@ -44,6 +44,10 @@ class Run:
     @property
     def prior_folder(self) -> Path:
         return Path(self.request.prior) if self.request.prior else PRIOR
+
+    @property
+    def template_folder(self) -> Path:
+        return Path(self.request.template) if self.request.template else TEMPLATE
 
 
 def open_run(request: Request, folder: JobFolder, reporter: Reporter) -> Run:

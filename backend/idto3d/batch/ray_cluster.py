@@ -95,7 +95,8 @@ def _connect(address: str) -> Any:
         ) from None
     try:
         ray.init(address=address, log_to_driver=False, include_dashboard=False)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    # Ray raises plain exceptions of several kinds here.
+    except Exception as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
             f"There is no Ray cluster at {address} ({line}). "

@@ -30,7 +30,7 @@ FLAME_SHAPES = 100  # of FLAME's 300 shape components; the rest is below a milli
 _NEIGHBOURS = 3  # template vertices that a vertex of the other model takes after
 # How far apart opposite normals count, in units: lips that touch are kept apart by it.
 _NORMAL_WEIGHT = 0.05
-_RIDGE = 1e-6  # on coefficients, for each vertex
+_RIDGE = 1e-8  # on coefficients, for each vertex
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def read_scan(path: Path) -> ScanMesh:
     Raises UserError when it is no mesh.
     """
     try:
-        mesh = trimesh.load(path, file_type="ply", process=False)
+        mesh = trimesh.load_mesh(path, file_type="ply", process=False)
         vertices = np.asarray(mesh.vertices, dtype=np.float64)
         faces = np.asarray(mesh.faces, dtype=np.int64)
     # trimesh raises whatever its parser trips over.

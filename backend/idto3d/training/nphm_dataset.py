@@ -201,7 +201,7 @@ def render_subject(
         for kind, images in zip(kinds, shown, strict=True):
             pictures[kind][rows] = _pixels(images)
     captions = [
-        subject.caption(view_words(float(y), float(p), bool(c)), random.random(4) < 0.75)
+        subject.caption(view_words(float(y), float(p), bool(c)), (random.random(4) < 0.75).tolist())
         for y, p, c in zip(cameras.yaw, cameras.pitch, cameras.close_up, strict=True)
     ]
     numbers = np.array([vocabulary.index(name) for name in names], dtype=np.int16)

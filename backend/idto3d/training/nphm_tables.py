@@ -87,8 +87,11 @@ def read_tables(folder: Path, vocabulary: Sequence[str]) -> Tables:
     people = tuple(
         Subject(
             _number(row["subject"], path, line),
-            *(row[name].strip().lower() for name in _PEOPLE[1:5]),
-            held_out=_yes(row["held_out"], path, line),
+            row["gender"].strip().lower(),
+            row["age"].strip().lower(),
+            row["ethnicity"].strip().lower(),
+            row["hairstyle"].strip().lower(),
+            _yes(row["held_out"], path, line),
         )
         for path, line, row in _rows(folder / PEOPLE, _PEOPLE)
     )

@@ -152,7 +152,7 @@ def _first_guess(run: Run, person: Person) -> FirstGuess:
 
 def guide_for(run: Run, start: Start, domain: str) -> Guide:
     """The prior for "geometry", "albedo" or "photo", told who the person is."""
-    prior = load_prior(run.prior_folder, domain, run.device, number_format(run), plan=run.plan)
+    prior = load_prior(run.prior_for(domain), domain, run.device, number_format(run), plan=run.plan)
     if run.device.type == "cuda" and run.settings.speed.compiled:
         compile_blocks(prior)
     hint = start.bare + start.motions
@@ -367,6 +367,12 @@ def describe_run(run: Run, start: Start) -> dict[str, Any]:
             free_encoder,
         ),
     ]
+    if run.request.photo_prior:
+        photo_prior = read_manifest(run.prior_for("photo"))
+        licence = photo_prior.licence
+        ingredients.append(
+            Ingredient("photo prior", photo_prior.name, licence, licence.startswith("CC0"))
+        )
     provenance = describe(
         [(photo.name, photo.sha256) for photo in start.person.photos],
         ingredients,

@@ -39,6 +39,12 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
         "--prior", type=Path, metavar="DIR", help="another diffusion prior than the shipped one"
     )
     parser.add_argument(
+        "--photo-prior",
+        type=Path,
+        metavar="DIR",
+        help="a photoreal text-to-image folder for the texture's last steps (refine_iterations)",
+    )
+    parser.add_argument(
         "--template", type=Path, metavar="DIR", help="a head model made by 'idto3d template'"
     )
     parser.add_argument(
@@ -72,6 +78,7 @@ def request_from(arguments: argparse.Namespace) -> Request:
         prior=_absolute(arguments.prior),
         identity_model=_absolute(arguments.identity_model),
         overrides=parse_overrides(arguments.set),
+        photo_prior=_absolute(arguments.photo_prior),
         template=_absolute(arguments.template),
         vram=arguments.vram,
     )

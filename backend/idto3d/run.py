@@ -45,6 +45,12 @@ class Run:
     def prior_folder(self) -> Path:
         return Path(self.request.prior) if self.request.prior else PRIOR
 
+    def prior_for(self, domain: str) -> Path:
+        """The folder that guides a domain: "photo" may have one of its own."""
+        if domain == "photo" and self.request.photo_prior:
+            return Path(self.request.photo_prior)
+        return self.prior_folder
+
     @property
     def template_folder(self) -> Path:
         return Path(self.request.template) if self.request.template else TEMPLATE

@@ -210,7 +210,7 @@ def load_prior(
 
 def _open_autoencoder(folder: Path, dtype: torch.dtype, plan: MemoryPlan | None) -> Any:
     """The autoencoder; under a plan its encoder alone, or the small one in its place."""
-    if plan and plan.tiny_encoder:
+    if plan and plan.tiny_encoder and (folder / TINY).is_dir():
         return _read(TinyEncoder, folder / TINY, torch_dtype=dtype)
     autoencoder = _read(read_autoencoder, folder / "vae", torch_dtype=dtype)
     if plan:

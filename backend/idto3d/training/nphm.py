@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import trimesh
 from scipy.spatial import cKDTree
+from trimesh.visual import ColorVisuals, TextureVisuals
 
 from idto3d.errors import UserError
 from idto3d.head.template import Template
@@ -81,11 +82,12 @@ def read_scan(path: Path) -> ScanMesh:
         raise UserError(f"The scan {path} can't be read ({error}). Unpack it again.") from error
     if len(faces) == 0 or not np.isfinite(vertices).all():
         raise UserError(f"The scan {path} holds no triangles. Unpack it again.")
+    visual = mesh.visual
+    if isinstance(visual, TextureVisuals) and visual.uv is not None:
+        visual = visual.to_color()
     colours = None
-    if mesh.visual.kind == "vertex":
-        colours = np.asarray(mesh.visual.vertex_colors)[:, :3].astype(np.float32) / 255
-    elif mesh.visual.kind == "texture" and mesh.visual.uv is not None:
-        colours = np.asarray(mesh.visual.to_color().vertex_colors)[:, :3].astype(np.float32) / 255
+    if isinstance(visual, ColorVisuals) and visual.kind == "vertex":
+        colours = np.asarray(visual.vertex_colors)[:, :3].astype(np.float32) / 255
     scale = 1.0 / (FLAME_TIMES * HEAD_METRES)
     return ScanMesh((vertices * scale).astype(np.float32), faces, colours)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Another head model as template: one of FLAME's form, which is the shipped head in disguise."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,13 @@ import torch
 from idto3d.assets import ASSETS
 from idto3d.cli import main
 from idto3d.errors import UserError
+from idto3d.generate import find_start
 from idto3d.head.stage_zero import load_stage_zero
 from idto3d.head.template import Template, load_template
+from idto3d.job.protocol import JobFolder, Request
+from idto3d.run import open_run
 from idto3d.settings import HEAD_METRES
+from tests.backend.tiny_job import Recorder, write_materials
 from tests.backend.training.conftest import WITHOUT_ANNY
 
 pytest.importorskip("anny", reason=WITHOUT_ANNY)
@@ -79,6 +84,21 @@ def test_stage_zero_speaks_its_coefficients(folder: Path, template: Template) ->
     truth = template.neutral(before.coefficients)[order]
     plain = (template.mean[order] - truth).norm(dim=1).mean()
     assert (head - truth).norm(dim=1).mean() < 0.5 * plain
+
+
+def test_a_head_starts_from_it(folder: Path, tmp_path: Path) -> None:
+    """Photographs to the start of the optimisation, on the other topology."""
+    write_materials(tmp_path)
+    request = Request((str(tmp_path / "portrait.png"),), ("smile",), template=str(folder))
+    request = dataclasses.replace(request, prior=str(tmp_path / "prior"), device="cpu")
+    job = JobFolder(tmp_path / "job")
+    job.write_request(request)
+    start = find_start(open_run(request, job, Recorder()))
+    own = load_template(folder / "head.npz").subdivided()
+    assert torch.equal(start.template.faces, own.faces)
+    assert start.guess.coefficients.shape == (12,)
+    assert start.canonical.shape == own.mean.shape and start.canonical.isfinite().all()
+    assert start.motions.shape == (2, *own.mean.shape) and start.motions[1].abs().max() > 1e-3
 
 
 def test_files_that_are_refused(tmp_path: Path, template: Template, flame: Path) -> None:

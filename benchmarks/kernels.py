@@ -12,12 +12,14 @@ from torch import Tensor
 from benchmarks.clock import Clock, Task
 from benchmarks.steps import Subject
 from benchmarks.table import Row
+from idto3d.head.encoding import TinyCudaHashGrid
 from idto3d.head.hash_grid import HashGrid, HashGridSettings
 from idto3d.render.cameras import Cameras, orbit, transform
-from idto3d.render.rasterize import rasterize
+from idto3d.render.rasterize import antialias, interpolate, rasterize
 from tests.backend.head.reference import encode_reference
 
 POINTS = 50_000  # about the vertices of a narrow band at 64 cells
+NEARLY_AS_FAST = 1 / 0.7  # our time over theirs: at least 0.7 times their speed
 SIZES = (128, 512)  # pixels of a picture for the compact and for the full prior
 
 
@@ -87,3 +89,53 @@ def hash_grid_rows(clock: Clock, repetitions: int) -> Iterator[Row]:
     name = f"hash grid / plain torch, {POINTS // 1000} k"
     yield Row(f"{name} new points", seconds["new"], seconds["twin"])
     yield Row(f"{name} points located before", seconds["located"], seconds["twin"])
+
+
+def nvdiffrast_rows(subject: Subject, clock: Clock, repetitions: int) -> Iterator[Row]:
+    """A front view's normals, rasterized and with the gradient back, over nvdiffrast's (CUDA)."""
+    if not importlib.util.find_spec("nvdiffrast"):
+        return
+    import nvdiffrast.torch as theirs
+
+    context = theirs.RasterizeCudaContext(device=clock.device)
+    vertices = (subject.canonical + subject.motions[0]).contiguous()
+    faces = subject.faces.to(torch.int32).contiguous()
+    clip = transform(vertices, orbit(0.0, 0.0).to(clock.device))
+
+    def ours(size: int) -> None:
+        points = clip.detach().requires_grad_()
+        fragments = rasterize(points, faces, size, size)
+        image = interpolate(vertices, fragments, faces)
+        antialias(image, fragments, points, faces).sum().backward()
+
+    def other(size: int) -> None:
+        points = clip.detach().requires_grad_()
+        pixels, _ = theirs.rasterize(context, points, faces, (size, size))
+        image, _ = theirs.interpolate(vertices[None], pixels, faces)
+        theirs.antialias(image, pixels, points, faces).sum().backward()
+
+    for size in SIZES:
+        tasks: dict[str, Task] = {"ours": partial(ours, size), "theirs": partial(other, size)}
+        seconds = clock.medians(tasks, repetitions, warm_up=5)
+        name = f"rasterizer / nvdiffrast, {size} px"
+        yield Row(name, seconds["ours"], seconds["theirs"], goal=NEARLY_AS_FAST)
+
+
+def tinycudann_rows(clock: Clock, repetitions: int) -> Iterator[Row]:
+    """Our hash grid's encoding and its gradient over tiny-cuda-nn's (CUDA)."""
+    if not importlib.util.find_spec("tinycudann"):
+        return
+    generator = torch.Generator().manual_seed(0)
+    settings = HashGridSettings()
+    own = HashGrid(settings, generator).to(clock.device)
+    points = (torch.rand(POINTS, 3, generator=generator) - 0.5).to(clock.device)
+    grids = {"ours": own, "theirs": TinyCudaHashGrid(settings, generator).to(clock.device)}
+
+    def both_ways(grid: torch.nn.Module) -> None:
+        grid.zero_grad()
+        grid(points).sum().backward()
+
+    tasks: dict[str, Task] = {name: partial(both_ways, grid) for name, grid in grids.items()}
+    seconds = clock.medians(tasks, repetitions, warm_up=5)
+    name = f"hash grid / tiny-cuda-nn, {POINTS // 1000} k points"
+    yield Row(name, seconds["ours"], seconds["theirs"], goal=NEARLY_AS_FAST)

@@ -8,6 +8,8 @@ from pathlib import Path
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 # The compact prior, used where a request names no other.
 PRIOR = ASSETS / "prior"
+# The parametric head and stage 0's regression, likewise.
+TEMPLATE = ASSETS / "template"
 
 
 def expression_names(path: Path = ASSETS / "expressions.json") -> tuple[str, ...]:

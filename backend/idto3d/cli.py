@@ -5,7 +5,7 @@ Only argparse is loaded to print the help; each command imports what it needs wh
 """
 
 import argparse
-import json
+import dataclasses
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from idto3d import __version__
+from idto3d import __version__, offline, options
 from idto3d.errors import UserError
 
 BAD_INPUT, INTERNAL, STOPPED = 2, 1, 130
@@ -22,7 +22,10 @@ BAD_INPUT, INTERNAL, STOPPED = 2, 1, 130
 # that adds the options to a parser, and the line of help.
 ELSEWHERE = {
     ("check",): ("idto3d.identity.check", "add_arguments", "say which photos can be used"),
+    ("batch",): ("idto3d.batch.command", "add_arguments", "make the heads of a table of people"),
     ("estimate",): ("idto3d.forecast", "add_arguments", "say how long a head will take here"),
+    ("template",): ("idto3d.training.template_command", "add_arguments", "use another head model"),
+    ("prior",): ("idto3d.prior.command", "add_arguments", "fetch and assemble a larger prior"),
     ("train",): ("idto3d.training.cli", "fill_parser", "train a prior"),
     ("dataset",): ("idto3d.training.dataset", "add_arguments", "render synthetic people"),
     ("evaluate", "likeness"): (
@@ -42,7 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Read when torch is loaded. Threads that spin while they wait make a busy machine crawl.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:2] != ["prior", "download"]:
+        offline.tell_libraries()
     arguments = build_parser(words).parse_args(words)
+    if getattr(arguments, "offline", False):
+        offline.forbid_network()
     from idto3d.job.protocol import Cancelled
 
     try:
@@ -68,6 +75,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     resume = commands.add_parser("resume", help="go on with a job that was stopped or killed")
     _add_job(resume)
     resume.add_argument("--quiet", action="store_true", help="print errors only")
+    resume.add_argument("--offline", action="store_true", help=options.OFFLINE)
     resume.set_defaults(run=_resume)
 
     doctor = commands.add_parser("doctor", help="check this machine and say what is missing")
@@ -97,39 +105,10 @@ def _add_generate(commands: Any) -> None:
     parser = commands.add_parser("generate", help="make a head from photographs")
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photographs of one person")
     parser.add_argument(
-        "--expressions",
-        default="",
-        metavar="A,B,...",
-        help="expressions beside the neutral face, for example smile,jaw_open",
-    )
-    parser.add_argument(
-        "--preset",
-        choices=("draft", "standard", "paper"),
-        default="draft",
-        help="draft: minutes on a CPU; standard; paper: the settings of the paper, for a GPU",
-    )
-    parser.add_argument(
         "--output", required=True, type=Path, metavar="DIR", help="the job's folder"
     )
     parser.add_argument("--name", default="head", help="name of the person and of the object")
-    parser.add_argument("--seed", type=int, default=0, help="same seed and machine, same head")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument(
-        "--prior", type=Path, metavar="DIR", help="another diffusion prior than the shipped one"
-    )
-    parser.add_argument(
-        "--identity-model",
-        type=Path,
-        metavar="FILE",
-        help="the InsightFace model that a prior for InsightFace needs (non-commercial research)",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="replace one setting of the preset; may be given several times",
-    )
+    options.add_request_options(parser)
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.set_defaults(run=_generate)
 
@@ -140,19 +119,11 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
 
 def _generate(arguments: argparse.Namespace) -> int:
     from idto3d.job.preflight import check_request, create_job, withdraw_job
-    from idto3d.job.protocol import Request
 
-    expressions = (word.strip() for word in arguments.expressions.split(","))
-    request = Request(
+    request = dataclasses.replace(
+        options.request_from(arguments),
         photos=tuple(str(Path(photo).absolute()) for photo in arguments.photos),
-        expressions=tuple(dict.fromkeys(word for word in expressions if word)),
         name=arguments.name,
-        preset=arguments.preset,
-        seed=arguments.seed,
-        device=arguments.device,
-        prior=_absolute(arguments.prior),
-        identity_model=_absolute(arguments.identity_model),
-        overrides=parse_overrides(arguments.set),
     )
     check_request(request)
     made_root = not arguments.output.exists()
@@ -164,34 +135,20 @@ def _generate(arguments: argparse.Namespace) -> int:
         raise
 
 
-def _absolute(path: Path | None) -> str | None:
-    return None if path is None else str(path.absolute())
-
-
 def _resume(arguments: argparse.Namespace) -> int:
     return _work(arguments.job, arguments.quiet)
 
 
 def _work(root: Path, quiet: bool) -> int:
     from idto3d.job import worker
-    from idto3d.job.preflight import check_request
-    from idto3d.job.protocol import Cancelled, JobFolder, Request
-    from idto3d.job.reporter import Reporter
+    from idto3d.job.head import make_head
+    from idto3d.job.protocol import Cancelled, JobFolder
     from idto3d.job.terminal import TerminalReporter
-
-    def generate(request: Request, folder: JobFolder, reporter: Reporter) -> None:
-        # With the lock held and the log open: whoever watches the folder sees that the worker
-        # lives while its libraries load, and why it gives up.
-        reporter.status("Starting")
-        check_request(request)
-        from idto3d.generate import generate as make_head
-
-        make_head(request, folder, reporter)
 
     folder = JobFolder(root)
     listeners = [] if quiet else [TerminalReporter(sys.stdout)]
     try:
-        worker.run(folder, generate, listeners)
+        worker.run(folder, make_head, listeners)
     except Cancelled:
         print(f"Stopped. Go on with: idto3d resume {root}", file=sys.stderr)
         return STOPPED
@@ -201,26 +158,6 @@ def _work(root: Path, quiet: bool) -> int:
     if not quiet:
         print(f"The head is in {folder.head}")
     return 0
-
-
-def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
-    """`["geometry.steps=20", "light=fixed"]` -> `{"geometry.steps": 20, "light": "fixed"}`.
-
-    Values are read as JSON where they are JSON, else as text.
-
-    Raises:
-        UserError: a pair has no `=`.
-    """
-    overrides: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
-            raise UserError(f"'{pair}' is no setting. Write --set NAME=VALUE.")
-        try:
-            overrides[name] = json.loads(text)
-        except ValueError:
-            overrides[name] = text
-    return overrides
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,18 @@ from idto3d.asset.pictures import write_overview, write_turntable
 from idto3d.asset.preview import write_preview
 from idto3d.asset.provenance import Ingredient, describe, write_provenance
 from idto3d.assets import ASSETS
+from idto3d.attempts import Attempts
 from idto3d.guidance import Guide, chosen_expressions, draw_expressions, tone_words
 from idto3d.head.fit import PhotoFit, fit_head
 from idto3d.head.model import HeadModel
 from idto3d.head.stage_zero import FirstGuess, load_stage_zero
 from idto3d.head.template import Template, load_template
-from idto3d.identity import Person, open_encoder, person_from_photos, report
+from idto3d.identity import Person, open_encoder, open_finder, person_from_photos, report
 from idto3d.identity.landmarks import find_landmarks
 from idto3d.job.protocol import JobFolder, Request
 from idto3d.job.reporter import Reporter
 from idto3d.pictures import Finished, write_progress
-from idto3d.prior.load import load_prior
+from idto3d.prior.load import compile_blocks, load_prior
 from idto3d.prior.manifest import read_manifest
 from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.prior.timesteps import TimestepPhase, draw_timesteps
@@ -50,7 +52,7 @@ from idto3d.render.cameras import sample_cameras
 from idto3d.render.environment import exposed, prefilter
 from idto3d.render.normals import camera_normals_image, vertex_normals
 from idto3d.render.procedural import procedural_environments
-from idto3d.run import Loop, Run, open_run, restore
+from idto3d.run import Loop, Run, number_format, open_run, restore
 from idto3d.texture.first_colours import FirstColours, Shot, first_colours
 from idto3d.texture.model import TextureModel
 
@@ -93,17 +95,20 @@ def find_start(run: Run) -> Start:
     began = time.monotonic()
     run.reporter.status("Looking for the face on each photo")
     manifest = read_manifest(run.prior_folder)
-    encoder = open_encoder(manifest.identity_encoder, run.request.identity_model)
+    chosen = (manifest.identity_encoder, run.request.identity_model, run.device.type)
+    encoder = open_encoder(*chosen)
     if encoder.licence_note:
         run.reporter.warning(encoder.licence_note)
-    person = person_from_photos([Path(photo) for photo in run.request.photos], encoder)
+    person = person_from_photos(
+        [Path(photo) for photo in run.request.photos], encoder, finder=open_finder(*chosen)
+    )
     for line in report(person):
         run.reporter.status(line)
     for verdict in person.verdicts:
         for finding in verdict.findings:
             run.reporter.warning(f"{verdict.path.name}: {finding.reason} {finding.advice}")
-    coarse = load_template(ASSETS / "template" / "head.npz")
-    guess, photos = shape_to_photos(coarse, person)
+    coarse = load_template(run.template_folder / "head.npz")
+    guess, photos = shape_to_photos(run.template_folder, coarse, person)
     for photo, fit in zip(person.photos, photos, strict=True):
         if not fit.understood:
             run.reporter.status(
@@ -126,12 +131,14 @@ def find_start(run: Run) -> Start:
     )
 
 
-def shape_to_photos(template: Template, person: Person) -> tuple[FirstGuess, tuple[PhotoFit, ...]]:
+def shape_to_photos(
+    folder: Path, template: Template, person: Person
+) -> tuple[FirstGuess, tuple[PhotoFit, ...]]:
     """Stage 0's guess from the embeddings, drawn to the landmarks of all photos.
 
     It depends on the photos alone, so a run that goes on computes the same again.
     """
-    stage_zero = load_stage_zero(ASSETS / "template" / "stage_zero.npz")
+    stage_zero = load_stage_zero(folder / "stage_zero.npz")
     guess = stage_zero.guess(_dlib_embeddings(person))
     pairs = zip(person.photos, person.landmarks, strict=True)
     fit = fit_head(
@@ -186,7 +193,9 @@ def lay_photos(
 
 def guide_for(run: Run, start: Start, domain: str) -> Guide:
     """The prior for "geometry", "albedo" or "photo", told who the person is."""
-    prior = load_prior(run.prior_folder, domain, run.device, torch.float32)
+    prior = load_prior(run.prior_for(domain), domain, run.device, number_format(run), plan=run.plan)
+    if run.device.type == "cuda" and run.settings.speed.compiled:
+        compile_blocks(prior)
     hint = start.bare + start.motions
     return Guide(
         prior,
@@ -196,6 +205,7 @@ def guide_for(run: Run, start: Start, domain: str) -> Guide:
         start.expressions,
         hint.to(run.device),
         start.template.faces.to(run.device),
+        run.plan,
     )
 
 
@@ -220,15 +230,15 @@ def optimise_geometry(run: Run, start: Start) -> HeadModel:
         _grid_and_dense(head, settings.learning_rate), betas=(0.9, 0.99), eps=1e-10
     )
     first = restore(run, "geometry", {"head": head, "optimizer": optimizer}, generator)
-    guide = guide_for(run, start, "geometry")
+    attempts = Attempts(run, partial(guide_for, run, start), "geometry", generator)
     distillation = DistillationSettings(settings.guidance_scale, settings.weighting)
     phases = (
         TimestepPhase(0.5, *settings.timesteps),
         TimestepPhase(1.0, *settings.annealed, annealed=True),
     )
     loop = Loop(run, "geometry", settings.iterations, first)
-    for step in loop:
-        progress = step / settings.iterations
+
+    def take_step(guide: Guide, progress: float) -> dict[str, Tensor]:
         cameras = sample_cameras(settings.views, generator, settings.close_up_share)
         chosen = draw_expressions(
             settings.views, len(start.expressions), settings.neutral_share, generator
@@ -246,7 +256,11 @@ def optimise_geometry(run: Run, start: Start) -> HeadModel:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        loop.report(step, distilled=distilled.loss, roughness=roughness, size=size)
+        return {"distilled": distilled.loss, "roughness": roughness, "size": size}
+
+    for step in loop:
+        numbers = attempts.take(partial(take_step, progress=step / settings.iterations))
+        loop.report(step, **numbers)
         if loop.picture_due():
             show_progress(run, start, head, None)
         loop.checkpoint_if_due(step, {"head": head, "optimizer": optimizer}, generator)
@@ -280,7 +294,7 @@ def optimise_texture(
         return texture
     optimizer = torch.optim.Adam(texture.parameter_groups(), betas=(0.9, 0.99), eps=1e-10)
     first = restore(run, "texture", {"texture": texture, "optimizer": optimizer}, generator)
-    guide = guide_for(run, start, "albedo")
+    attempts = Attempts(run, partial(guide_for, run, start), "albedo", generator)
     refine_from = settings.iterations - settings.refine_iterations
     distillation = DistillationSettings(settings.guidance_scale, settings.weighting)
     phases = (
@@ -289,11 +303,8 @@ def optimise_texture(
     )
     refining = (TimestepPhase(1.0, *settings.timesteps_refine),)
     loop = Loop(run, "texture", settings.iterations, first)
-    for step in loop:
-        progress = step / settings.iterations
-        refine = step >= refine_from
-        if refine and guide.prior.domain != "photo":
-            guide = guide_for(run, start, "photo")
+
+    def take_step(guide: Guide, progress: float, refine: bool) -> dict[str, Tensor]:
         cameras = sample_cameras(settings.views, generator, settings.close_up_share)
         chosen = draw_expressions(settings.views, len(start.expressions), 0.4, generator)
         images, change = texture.render(
@@ -310,7 +321,16 @@ def optimise_texture(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        loop.report(step, distilled=distilled.loss, change=change)
+        return {"distilled": distilled.loss, "change": change}
+
+    for step in loop:
+        refine = step >= refine_from
+        if refine:
+            attempts.change_domain("photo")
+        numbers = attempts.take(
+            partial(take_step, progress=step / settings.iterations, refine=refine)
+        )
+        loop.report(step, **numbers)
         if loop.picture_due():
             show_progress(run, start, head, texture)
         modules = {"texture": texture, "optimizer": optimizer}
@@ -378,7 +398,9 @@ def describe_run(run: Run, start: Start) -> dict[str, Any]:
     free_encoder = start.person.encoder == "dlib"
     ingredients = [
         Ingredient("prior", manifest.name, manifest.licence, manifest.licence.startswith("CC0")),
-        Ingredient("template", "MakeHuman head", "CC0-1.0", True),
+        Ingredient("template", "MakeHuman head", "CC0-1.0", True)
+        if run.request.template is None
+        else Ingredient("template", run.template_folder.name, "the head model's own", False),
         Ingredient("landmarks", "trained on synthetic people", "CC0-1.0", True),
         Ingredient(
             "identity encoder",
@@ -387,6 +409,12 @@ def describe_run(run: Run, start: Start) -> dict[str, Any]:
             free_encoder,
         ),
     ]
+    if run.request.photo_prior:
+        photo_prior = read_manifest(run.prior_for("photo"))
+        licence = photo_prior.licence
+        ingredients.append(
+            Ingredient("photo prior", photo_prior.name, licence, licence.startswith("CC0"))
+        )
     provenance = describe(
         [(photo.name, photo.sha256) for photo in start.person.photos],
         ingredients,

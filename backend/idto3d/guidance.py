@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the prior is told about each view, and the gradient it gives back."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from idto3d.prior.captions import portrait_caption, view_words
 from idto3d.prior.load import Prior
+from idto3d.prior.memory import MemoryPlan
 from idto3d.prior.score_distillation import Distillation, DistillationSettings, distill
 from idto3d.render.cameras import Cameras
 from idto3d.render.normals import supersampled_normals
@@ -45,6 +47,7 @@ class Guide:
     expressions: tuple[str, ...]  # names; a view's expression is an index into them
     hint: Tensor  # (K,V,3) the shaped template in each expression
     hint_faces: Tensor  # (F,3)
+    plan: MemoryPlan = MemoryPlan()  # how the prior is called
 
     @property
     def image_size(self) -> int:
@@ -59,7 +62,47 @@ class Guide:
         generator: torch.Generator,
         settings: DistillationSettings,
     ) -> Distillation:
-        """Score distillation on images (B,H,W,3) of expressions `chosen` (B,) from `cameras`."""
+        """Score distillation on images (B,H,W,3) of expressions `chosen` (B,) from `cameras`.
+
+        With the plan's micro-batches the gradient on the images is found a few at a time; the loss
+        then has the same value and the same gradient.
+        """
+        settings = dataclasses.replace(settings, split_branches=self.plan.split_branches)
+        size = self.plan.micro_batch or len(images)
+        if size >= len(images):
+            return self._gradient(images, cameras, chosen, timesteps, generator, settings)
+        pictures = images.detach().requires_grad_()
+        parts: list[Distillation] = []
+        for start in range(0, len(images), size):
+            rows = torch.arange(start, min(start + size, len(images)))
+            part = self._gradient(
+                pictures[rows], cameras[rows.to(cameras.yaw.device)], chosen[rows],
+                timesteps[rows], generator, settings,
+            )  # fmt: skip
+            # A part's loss is a mean over its own pictures.
+            (part.loss * (len(rows) / len(images))).backward()
+            parts.append(dataclasses.replace(part, loss=part.loss.detach()))
+        weights = [len(part.gradient) / len(images) for part in parts]
+        value = sum(w * part.loss for w, part in zip(weights, parts, strict=True))
+        assert pictures.grad is not None
+        pull = (images * pictures.grad).sum()
+        return Distillation(
+            value + pull - pull.detach(),
+            torch.cat([part.gradient for part in parts]),
+            torch.cat([part.clean for part in parts]),
+            timesteps,
+        )
+
+    def _gradient(
+        self,
+        images: Tensor,
+        cameras: Cameras,
+        chosen: Tensor,
+        timesteps: Tensor,
+        generator: torch.Generator,
+        settings: DistillationSettings,
+    ) -> Distillation:
+        """All pictures at once."""
         latents = self.prior.encode(images.movedim(-1, 1))
         captions = [
             portrait_caption(view_words(float(y), float(p), bool(c)), self.person, self.traits)

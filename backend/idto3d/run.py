@@ -10,10 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from idto3d.assets import PRIOR
+from idto3d.assets import PRIOR, TEMPLATE
+from idto3d.errors import UserError
 from idto3d.job.checkpoints import Checkpoints
 from idto3d.job.protocol import Cancelled, JobFolder, Request
 from idto3d.job.reporter import Reporter
+from idto3d.prior.manifest import read_manifest
+from idto3d.prior.memory import GIB, MemoryPlan, choose_plan, describe, leaner
+from idto3d.prior.sizes import measure
+from idto3d.prior.tiny_encoder import TINY
 from idto3d.settings import Settings, settings_for
 
 PICTURE_SECONDS = 20.0  # between two pictures of the work in progress
@@ -33,10 +38,22 @@ class Run:
     timings: dict[str, float]
     # Steps of the stages that the person cut short with "stop and keep this".
     stopped_after: dict[str, int] = field(default_factory=dict)
+    plan: MemoryPlan = MemoryPlan()  # how the prior is laid out in memory
+    stepped_down: bool = False  # whether it ran out of memory once already
 
     @property
     def prior_folder(self) -> Path:
         return Path(self.request.prior) if self.request.prior else PRIOR
+
+    def prior_for(self, domain: str) -> Path:
+        """The folder that guides a domain: "photo" may have one of its own."""
+        if domain == "photo" and self.request.photo_prior:
+            return Path(self.request.photo_prior)
+        return self.prior_folder
+
+    @property
+    def template_folder(self) -> Path:
+        return Path(self.request.template) if self.request.template else TEMPLATE
 
 
 def open_run(request: Request, folder: JobFolder, reporter: Reporter) -> Run:
@@ -45,13 +62,75 @@ def open_run(request: Request, folder: JobFolder, reporter: Reporter) -> Run:
     device = torch.device(_device(request.device))
     if device.type == "cpu":
         torch.set_num_threads(min(torch.get_num_threads(), 8))
+    prior = Path(request.prior) if request.prior else PRIOR
+    plan = plan_for(prior, settings, device, request.vram)
     checkpoints = Checkpoints(folder.checkpoint)
     saved = checkpoints.load() or {}
     timings = dict(saved.get("timings", {}))
     stopped_after = dict(saved.get("stopped_after", {}))
     return Run(
-        request, settings, folder, reporter, device, checkpoints, saved, timings, stopped_after
+        request,
+        settings,
+        folder,
+        reporter,
+        device,
+        checkpoints,
+        saved,
+        timings,
+        stopped_after,
+        plan,
     )
+
+
+def plan_for(
+    prior: Path, settings: Settings, device: torch.device, vram: float | None
+) -> MemoryPlan:
+    """The fastest plan that fits: into `vram` GiB, which torch is then held to, or what is free.
+
+    Raises UserError when nothing fits, and for a limit on the CPU.
+    """
+    if device.type != "cuda":
+        if vram is not None:
+            raise UserError(
+                "--vram limits a GPU's memory, and this run is on the CPU. Leave it out, or use "
+                "--device cuda."
+            )
+        return MemoryPlan()
+    free, total = torch.cuda.mem_get_info(device)
+    limit = free
+    if vram is not None:
+        limit = min(free, int(vram * GIB))
+        torch.cuda.set_per_process_memory_fraction(min(1.0, vram * GIB / total), device)
+    views = max(settings.geometry.views, settings.texture.views)
+    sizes = measure(prior, read_manifest(prior))
+    return choose_plan(sizes, views, limit, MemoryPlan(half=settings.speed.half))
+
+
+def number_format(run: Run) -> torch.dtype:
+    """Of the prior's networks."""
+    if not run.plan.half:
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def use_less_memory(run: Run) -> None:
+    """After an out-of-memory error: the next leaner plan, once.
+
+    Raises UserError the second time, and when there is no leaner plan.
+    """
+    has_tiny = (run.prior_folder / TINY).is_dir()
+    views = max(run.settings.geometry.views, run.settings.texture.views)
+    plan = None if run.stepped_down else leaner(run.plan, views, has_tiny)
+    if plan is None:
+        raise UserError(
+            "The memory is full, although the networks are laid out as lean as they can be. "
+            "Close other programs, take fewer views (--set geometry.views=1 --set "
+            "texture.views=1), or run it with --device cpu."
+        )
+    run.plan, run.stepped_down = plan, True
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    run.reporter.warning(f"The memory was full. Going on slower: {describe(plan)}.")
 
 
 class Loop:

@@ -66,12 +66,21 @@ class AssetSettings:
 
 
 @dataclass(frozen=True)
+class SpeedSettings:
+    """How the networks are run on a GPU; a CPU computes in 32 bits, uncompiled."""
+
+    half: bool = True  # the prior's networks in 16 bits: bfloat16, or float16 on old GPUs
+    compiled: bool = False  # torch compiles the denoiser's repeated blocks: a minute at the start
+
+
+@dataclass(frozen=True)
 class Settings:
     """A whole run."""
 
     geometry: GeometrySettings = field(default_factory=GeometrySettings)
     texture: TextureSettings = field(default_factory=TextureSettings)
     asset: AssetSettings = field(default_factory=AssetSettings)
+    speed: SpeedSettings = field(default_factory=SpeedSettings)
 
 
 PRESETS: dict[str, Settings] = {

@@ -211,21 +211,6 @@ def test_resume_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "no job in" in refused(["resume", str(tmp_path)], capsys)
 
 
-def test_overrides() -> None:
-    pairs = ["a.b=3", "c=0.5", "d=true", "e=fixed", "f=[1, 2]", "g=x=y"]
-    assert cli.parse_overrides(pairs) == {
-        "a.b": 3,
-        "c": 0.5,
-        "d": True,
-        "e": "fixed",
-        "f": [1, 2],
-        "g": "x=y",
-    }
-    for bad in ("steps", "=3"):
-        with pytest.raises(UserError, match="no setting"):
-            cli.parse_overrides([bad])
-
-
 def test_doctor_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     code = cli.main(["doctor", "--json"])
     report = json.loads(capsys.readouterr().out)

@@ -20,6 +20,7 @@ from idto3d import generate as algorithm
 from idto3d.asset.gltf import read_accessor, read_glb
 from idto3d.generate import generate
 from idto3d.job.protocol import Cancelled, JobFolder
+from idto3d.prior.random_prior import write_random_prior
 from tests.backend.tiny_job import TINY, Recorder, make_tiny_job, surface_of, write_materials
 
 ASSET_STEPS = 4  # simplify and bake, surface, pictures, glTF
@@ -136,6 +137,21 @@ def test_finished_job_only_writes_again(finished: tuple[JobFolder, Recorder]) ->
     generate(folder.read_request(), folder, recorder)
     assert recorder.stages == [("asset", ASSET_STEPS)]
     assert_same(before, surface_of(folder))
+
+
+@pytest.mark.usefixtures("no_overview")
+def test_last_steps_may_have_a_prior_of_their_own(
+    finished: tuple[JobFolder, Recorder], materials: Path, tmp_path: Path
+) -> None:
+    """Of another picture size and without a hint, as a Stable Diffusion folder is."""
+    write_random_prior(tmp_path / "photo", image_size=32, spatial_hint=False, seed=5)
+    folder = make_tiny_job(tmp_path / "job", materials, photo_prior=str(tmp_path / "photo"))
+    generate(folder.read_request(), folder, Recorder())
+    plain, other = surface_of(finished[0]), surface_of(folder)
+    assert np.array_equal(plain["canonical"], other["canonical"])
+    assert not np.array_equal(plain["materials"], other["materials"])
+    provenance = json.loads((folder.result / "provenance.json").read_text())
+    assert "photo prior" in {item["kind"] for item in provenance["ingredients"]}
 
 
 @pytest.mark.usefixtures("no_overview")

@@ -10,6 +10,7 @@ import torch
 from idto3d.assets import ASSETS, expression_names
 from idto3d.guidance import Guide, chosen_expressions, draw_expressions, tone_words
 from idto3d.prior.load import Prior, load_prior
+from idto3d.prior.memory import MemoryPlan
 from idto3d.prior.random_prior import write_random_prior
 from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.render.cameras import Cameras, orbit
@@ -122,3 +123,26 @@ def test_prior_without_a_vocabulary_is_asked_without_expressions(
     write_random_prior(tmp_path, image_size=64, expressions={})
     bare = dataclasses.replace(guide, prior=load_prior(tmp_path, "geometry"))
     assert gradient_of(bare, cameras, [0, 1]).isfinite().all()
+
+
+@pytest.mark.parametrize("plan", [MemoryPlan(micro_batch=1), MemoryPlan(split_branches=True)])
+def test_less_memory_gives_the_same_gradient(
+    guide: Guide, cameras: Cameras, plan: MemoryPlan
+) -> None:
+    """A picture at a time, or a branch at a time: value, gradient and draws stay as they are."""
+    results = []
+    for each in (guide, dataclasses.replace(guide, plan=plan)):
+        images = torch.rand(2, 64, 64, 3, generator=torch.Generator().manual_seed(2))
+        images.requires_grad_()
+        distilled = each.gradient(
+            images * 1.0,
+            cameras,
+            torch.tensor([0, 1]),
+            torch.tensor([100, 600]),
+            torch.Generator().manual_seed(1),
+            SETTINGS,
+        )
+        distilled.loss.backward()
+        results.append((distilled.loss.detach(), distilled.gradient, distilled.clean, images.grad))
+    for before, after in zip(*results, strict=True):
+        torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The loop of a stage: it counts, and ends early when the person wants to keep what there is."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,13 @@ def test_cancel_leaves_a_checkpoint(tmp_path: Path) -> None:
         loop.checkpoint_if_due(0, {}, generator)
     saved = Checkpoints(tmp_path / "checkpoint").load()
     assert saved is not None and saved["step"] == 1
+
+
+def test_photos_may_have_a_prior_of_their_own(tmp_path: Path) -> None:
+    """Any text-to-image folder guides the texture's last steps; shape and albedo keep theirs."""
+    run = make_run(tmp_path)
+    assert run.prior_for("photo") == run.prior_for("albedo") == run.prior_folder
+    run.request = dataclasses.replace(run.request, prior="/a", photo_prior="/b")
+    assert [str(run.prior_for(domain)) for domain in ("geometry", "albedo", "photo")] == [
+        "/a", "/a", "/b"
+    ]  # fmt: skip

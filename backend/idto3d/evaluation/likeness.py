@@ -127,7 +127,7 @@ def agreed_settings(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     Heads of different settings must not be averaged, so another answer than before is an error;
     with `--report-only` the former settings hold and only the population must be the same.
     """
-    from idto3d.cli import parse_overrides
+    from idto3d.options import parse_overrides
 
     prior = (arguments.prior or PRIOR).absolute()
     asked: dict[str, Any] = {

@@ -84,12 +84,13 @@ def fit_head(
     coefficients, found = _fit(model, guess, spread, photos)
     if not all(each.understood for each in found):
         kept = [row for row, each in enumerate(found) if each.understood]
-        coefficients, good = guess, ()
+        coefficients = guess
+        good: tuple[PhotoFit, ...] = ()
         if kept:
             coefficients, good = _fit(model, guess, spread, [photos[row] for row in kept])
         shape = _shape(model, coefficients)[list(FIVE_POINTS)]
         found = tuple(PhotoFit(solve_pose(shape, np.asarray(p)), {}, False) for p in five_points)
-        better = dict(zip(kept, good, strict=True))
+        better: dict[int, PhotoFit] = dict(zip(kept, good, strict=True))
         found = tuple(better.get(row, each) for row, each in enumerate(found))
     return HeadFit(coefficients, found)
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring a face to the fixed place and size that a recogniser was trained on.
 
-Everything here starts from dlib's five points: the two corners of each eye and the base of the
-nose. There are no mouth corners and no tip of the nose among them, so ArcFace's own five-point
-template can't be met exactly; see `arcface_chip`.
+dlib's five points are the two corners of each eye and the base of the nose. There are no mouth
+corners and no tip of the nose among them, so ArcFace's own five-point template can't be met exactly
+from them; see `arcface_chip`. From InsightFace's detector it can.
 """
 
 import dlib
@@ -17,6 +17,9 @@ ARCFACE_SIZE = 112
 # alignment code), left and right in the picture. The template goes on with the tip of the nose at
 # (56.03, 71.74) and the mouth corners at y = 92.3.
 ARCFACE_EYES = np.array([[38.2946, 51.6963], [73.5318, 51.5014]])
+ARCFACE_POINTS = np.array(
+    [*ARCFACE_EYES, [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
 # The base of the nose lies 0.7735 eye distances below the middle between the eyes in dlib's mean
 # shape (`dlib_encoder.MEAN_LANDMARKS`), and so, in ArcFace's template, between tip and mouth.
 ARCFACE_NOSE_BASE = np.array([55.91, 78.86])
@@ -66,6 +69,20 @@ def arcface_chip(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     points = np.concatenate([eye_centres(landmarks), landmarks[NOSE_BASE : NOSE_BASE + 1]])
     template = np.concatenate([ARCFACE_EYES, ARCFACE_NOSE_BASE[None]])
     return similarity_chip(image, points, template, ARCFACE_SIZE)
+
+
+def arcface_chip_from_own(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The 112 px chip for ArcFace models by its own five points, as its training data were aligned.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        points: (5, 2) in pixels: eye centres, tip of the nose, mouth's corners, left in the
+            picture first.
+
+    Returns:
+        (112, 112, 3) uint8, RGB.
+    """
+    return similarity_chip(image, points, ARCFACE_POINTS, ARCFACE_SIZE)
 
 
 def _points(points: np.ndarray) -> dlib.dpoints:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from idto3d.assets import PRIOR
 from idto3d.errors import UserError
-from idto3d.identity.encoders import Encoder, open_encoder
+from idto3d.identity.detect import find_faces
+from idto3d.identity.encoders import Encoder, Finder, open_encoder, open_finder
 from idto3d.identity.person import judge_photos
 from idto3d.identity.photos import Photo, read_photo
 from idto3d.identity.verdicts import Finding, Severity, Verdict
@@ -28,12 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the verdicts; 0 whatever they are, as they are the answer."""
     name = read_manifest(arguments.prior).identity_encoder
-    verdicts = check(arguments.photos, open_encoder(name, arguments.identity_model))
+    encoder = open_encoder(name, arguments.identity_model)
+    verdicts = check(arguments.photos, encoder, open_finder(name, arguments.identity_model))
     print(as_json(verdicts) if arguments.json else as_text(verdicts))
     return 0
 
 
-def check(paths: Sequence[Path], encoder: Encoder) -> list[Verdict]:
+def check(paths: Sequence[Path], encoder: Encoder, finder: Finder = find_faces) -> list[Verdict]:
     """A verdict for each path, in order; a file that can't be read gets one that says so."""
     photos: list[Photo] = []
     unreadable: dict[int, Verdict] = {}
@@ -45,7 +47,7 @@ def check(paths: Sequence[Path], encoder: Encoder) -> list[Verdict]:
             reason = reason.replace(str(path), path.name)
             finding = Finding("unreadable", Severity.UNUSABLE, reason, advice)
             unreadable[row] = Verdict(path, (finding,))
-    judged = iter(judge_photos(photos, encoder) if photos else ())
+    judged = iter(judge_photos(photos, encoder, finder=finder) if photos else ())
     return [unreadable[row] if row in unreadable else next(judged) for row, _ in enumerate(paths)]
 
 

@@ -30,7 +30,8 @@ class Face:
 
     box: tuple[float, float, float, float]  # left, top, right, bottom in pixels
     landmarks: np.ndarray  # (5, 2) float32, x and y in pixels; order of `align`
-    detector: str  # "hog" or "cnn"
+    detector: str  # "hog", "cnn" or "scrfd"
+    arcface: np.ndarray | None = None  # (5, 2) ArcFace's own points, where the detector has them
 
     @property
     def size(self) -> float:
@@ -91,10 +92,14 @@ def _face(image: np.ndarray, found: dlib.rectangle, scale: float, detector: str)
     left, top, right, bottom = (
         side / scale for side in (found.left(), found.top(), found.right(), found.bottom())
     )
-    rectangle = dlib.rectangle(round(left), round(top), round(right), round(bottom))
-    shape = _five_points()(image, rectangle)
-    points = np.array([(part.x, part.y) for part in shape.parts()], dtype=np.float32)
-    return Face((left, top, right, bottom), points, detector)
+    box = (left, top, right, bottom)
+    return Face(box, five_points(image, box), detector)
+
+
+def five_points(image: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
+    """dlib's points (5, 2) float32 of the face in a box: left, top, right, bottom in pixels."""
+    shape = _five_points()(image, dlib.rectangle(*(round(side) for side in box)))
+    return np.array([(part.x, part.y) for part in shape.parts()], dtype=np.float32)
 
 
 @cache

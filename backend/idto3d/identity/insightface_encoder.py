@@ -13,9 +13,10 @@ import numpy as np
 
 from idto3d.errors import UserError
 from idto3d.identity.align import ARCFACE_SIZE, arcface_chip
+from idto3d.identity.onnx_session import open_session
 
 # The recogniser among the files of a pack: buffalo_l, antelopev2, buffalo_s.
-_RECOGNISERS = ("w600k_r50.onnx", "glintr100.onnx", "w600k_mbf.onnx")
+RECOGNISERS = ("w600k_r50.onnx", "glintr100.onnx", "w600k_mbf.onnx")
 
 _log = logging.getLogger(__name__)
 
@@ -32,28 +33,15 @@ class InsightFaceEncoder:
     # same person; photos of one person fall below that in a hard pose, strangers lie near 0.
     stranger_distance = 1.18
 
-    def __init__(self, model: Path | str) -> None:
+    def __init__(self, model: Path | str, device: str = "cpu") -> None:
         """Open an .onnx file, or a folder laid out like the packs buffalo_l and antelopev2.
 
         Raises:
             UserError: onnxruntime is missing, there is no such model, or it is no ArcFace model.
         """
-        try:
-            import onnxruntime
-        except ImportError:
-            raise UserError(
-                "The InsightFace encoder needs onnxruntime, which is not installed. "
-                "Install it with: pip install 'idto3d[insightface]'"
-            ) from None
-        path = _recogniser_file(Path(model))
+        path = pack_file(Path(model), RECOGNISERS)
+        self._session = open_session(path, device)
         _log.warning("%s", self.licence_note)
-        try:
-            self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        # onnxruntime's own exceptions have no common base class but Exception.
-        except Exception as error:
-            raise UserError(
-                f"{path} can't be opened as an ONNX model ({_first_line(error)}). Fetch it again."
-            ) from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shapes = [list(inputs[0].shape), list(outputs[0].shape)]
         if shapes[0][1:] != [3, ARCFACE_SIZE, ARCFACE_SIZE] or len(shapes[1]) != 2:
@@ -87,19 +75,19 @@ class InsightFaceEncoder:
         return np.asarray(embeddings, dtype=np.float32)
 
 
-def _recogniser_file(model: Path) -> Path:
+def pack_file(model: Path, names: tuple[str, ...]) -> Path:
+    """The first of `names` in an unpacked pack's folder, or the file itself if `model` is one.
+
+    Raises UserError when there is none.
+    """
     if model.is_file():
         return model
     if not model.is_dir():
         raise UserError(f"There is no InsightFace model {model}. Check the path.")
-    for name in _RECOGNISERS:
+    for name in names:
         if (model / name).is_file():
             return model / name
     raise UserError(
-        f"The folder {model} holds none of {', '.join(_RECOGNISERS)}. Name the folder of an "
+        f"The folder {model} holds none of {', '.join(names)}. Name the folder of an "
         "unpacked InsightFace pack such as buffalo_l, or the .onnx file itself."
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

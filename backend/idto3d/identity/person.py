@@ -9,7 +9,7 @@ import numpy as np
 
 from idto3d.errors import UserError
 from idto3d.identity.detect import Face, find_faces, turned
-from idto3d.identity.encoders import Encoder
+from idto3d.identity.encoders import Encoder, Finder, chip_of
 from idto3d.identity.photos import Photo, read_photo
 from idto3d.identity.quality import measure
 from idto3d.identity.verdicts import (
@@ -58,7 +58,10 @@ class _Sighting:
 
 
 def person_from_photos(
-    paths: Sequence[Path | str], encoder: Encoder, limits: Limits | None = None
+    paths: Sequence[Path | str],
+    encoder: Encoder,
+    limits: Limits | None = None,
+    finder: Finder = find_faces,
 ) -> Person:
     """Find, judge, align and embed the person on 1 to N photographs.
 
@@ -69,7 +72,7 @@ def person_from_photos(
     """
     if not paths:
         raise UserError("No photo was given. Name one to five photos of one person.")
-    sightings = _sight([read_photo(path) for path in paths], encoder, limits or Limits())
+    sightings = _sight([read_photo(path) for path in paths], encoder, limits or Limits(), finder)
     verdicts = _verdicts(sightings)
     used = [each for each, verdict in zip(sightings, verdicts, strict=True) if verdict.usable]
     if not used:
@@ -87,10 +90,13 @@ def person_from_photos(
 
 
 def judge_photos(
-    photos: Sequence[Photo], encoder: Encoder, limits: Limits | None = None
+    photos: Sequence[Photo],
+    encoder: Encoder,
+    limits: Limits | None = None,
+    finder: Finder = find_faces,
 ) -> tuple[Verdict, ...]:
     """What `person_from_photos` would say about each photo, whether or not any can be used."""
-    return _verdicts(_sight(photos, encoder, limits or Limits()))
+    return _verdicts(_sight(photos, encoder, limits or Limits(), finder))
 
 
 def report(person: Person) -> list[str]:
@@ -108,8 +114,10 @@ def report(person: Person) -> list[str]:
     return [*lines, line + "."]
 
 
-def _sight(photos: Sequence[Photo], encoder: Encoder, limits: Limits) -> list[_Sighting]:
-    sightings = [_look(photo, encoder) for photo in photos]
+def _sight(
+    photos: Sequence[Photo], encoder: Encoder, limits: Limits, finder: Finder
+) -> list[_Sighting]:
+    sightings = [_look(photo, encoder, finder) for photo in photos]
     sightings = [_take_one(sighting, sightings) for sighting in sightings]
     sightings = [_judge(sighting, limits) for sighting in sightings]
     return _compare(sightings, encoder.stranger_distance, limits)
@@ -119,7 +127,7 @@ def _verdicts(sightings: Sequence[_Sighting]) -> tuple[Verdict, ...]:
     return tuple(Verdict(each.photo.path, each.findings) for each in sightings)
 
 
-def _look(photo: Photo, encoder: Encoder) -> _Sighting:
+def _look(photo: Photo, encoder: Encoder, finder: Finder) -> _Sighting:
     """Find and embed the faces; takes the largest for now."""
     height, width = photo.pixels.shape[:2]
     faces: tuple[Face, ...] = ()
@@ -127,7 +135,7 @@ def _look(photo: Photo, encoder: Encoder) -> _Sighting:
     if min(height, width) < _MINIMUM_SIDE:
         findings = (too_few_pixels(width, height),)
     else:
-        degrees, faces = find_faces(photo.pixels)
+        degrees, faces = finder(photo.pixels)
         faces = faces[:_MAXIMUM_FACES]
         if degrees:
             photo = replace(photo, pixels=turned(photo.pixels, degrees))
@@ -136,7 +144,7 @@ def _look(photo: Photo, encoder: Encoder) -> _Sighting:
             findings = (NO_FACE,)
         elif faces[0].detector == "cnn":
             findings = (HARD_TO_FIND,)
-    chips = [encoder.align(photo.pixels, face.landmarks) for face in faces]
+    chips = [chip_of(encoder, photo.pixels, face) for face in faces]
     embeddings = encoder.embed(np.stack(chips)) if chips else np.zeros((0, encoder.dimension))
     return _Sighting(photo, faces, np.array(chips), embeddings, 0, findings)
 

@@ -29,6 +29,8 @@ def check_request(request: Request) -> None:
     prior = Path(request.prior) if request.prior is not None else PRIOR
     check_prior(prior)
     check_prior_vocabulary(prior, ("neutral", *request.expressions))
+    if request.photo_prior is not None:
+        check_prior(Path(request.photo_prior))
     if request.identity_model is not None and not Path(request.identity_model).exists():
         raise UserError(
             f"There is no identity model {request.identity_model}. Check the spelling of its path."

@@ -36,6 +36,9 @@ class Request:
     description: str = ""  # the person's words on hair, accessories, age; joins the captions
     consent: bool = False  # whoever asks has the right to use this likeness; goes into provenance
     overrides: dict[str, Any] = field(default_factory=dict)  # settings that replace the preset's
+    photo_prior: str | None = None  # absolute path of a text-to-image folder for the last steps
+    template: str | None = None  # absolute path of a template's folder; None = the shipped one
+    vram: float | None = None  # GiB of the GPU's memory that may be used; None = what is free
 
     def to_json(self) -> str:
         """The text of `request.json`."""

@@ -122,7 +122,10 @@ def _take_base(work: Path, ingredients: Ingredients, family: Family | None) -> N
             shutil.rmtree(work / part, ignore_errors=True)
             _take_part(given, work / part, part)
     for part, remedy in (
-        ("tokenizer", "Name CLIP's with --tokenizer; `idto3d prior fetch clip-tokenizer` gets it."),
+        (
+            "tokenizer",
+            "Name CLIP's with --tokenizer (`idto3d prior download clip-tokenizer`).",
+        ),
         ("vae", "Name the folder of an autoencoder with --vae."),
         ("unet", "Choose a complete folder."),
         ("text_encoder", "Choose a complete folder."),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDPMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from transformers import AutoTokenizer, CLIPTextModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
@@ -20,7 +20,9 @@ from idto3d.prior.identity import IdentityProjector
 from idto3d.prior.layout import read_tensors, split_tensors
 from idto3d.prior.lora import fold_lora, load_lora
 from idto3d.prior.manifest import PARTS, Manifest, check_files, damaged, read_manifest
+from idto3d.prior.memory import MemoryPlan
 from idto3d.prior.patch_autoencoder import Autoencoder, read_autoencoder
+from idto3d.prior.tiny_encoder import TINY, TinyEncoder
 
 
 class Prior:
@@ -127,7 +129,8 @@ class Prior:
             ids = self.tokenizer(
                 text, padding="max_length", truncation=True, max_length=length, return_tensors="pt"
             ).input_ids
-            self._encoded[key] = self.text_encoder(ids.to(self.device)).last_hidden_state
+            tokens = self.text_encoder(ids.to(self.text_encoder.device)).last_hidden_state
+            self._encoded[key] = tokens.to(self.device, self.dtype)
         return self._encoded[key]
 
     @torch.no_grad()
@@ -157,11 +160,14 @@ def load_prior(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     fold: bool = True,
+    plan: MemoryPlan | None = None,
 ) -> Prior:
     """Open `folder` for a domain: "photo" (the base), "geometry" or "albedo" (base + adapter).
 
     fold: add LoRA to the weights; otherwise it stays active beside them (peft). Without an adapter
-    file for the domain, the base alone is used. Raises UserError for missing or damaged files.
+    file for the domain, the base alone is used. plan: with one, only what distillation needs is
+    kept: no decoder, the encoder and the text encoder as it says; its `half` is `dtype`'s matter.
+    Raises UserError for missing or damaged files.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -180,7 +186,7 @@ def load_prior(
         projector = apply_conditioning(unet, manifest, folder / adapter, fold) or projector
     modules = {
         "unet": unet,
-        "autoencoder": _read(read_autoencoder, folder / "vae", torch_dtype=dtype),
+        "autoencoder": _open_autoencoder(folder, dtype, plan),
         "text_encoder": _read_part(CLIPTextModel, folder / "text_encoder", dtype=dtype),
     }
     if projector:
@@ -188,6 +194,8 @@ def load_prior(
     for module in (*modules.values(), *([projector] if projector else [])):
         module.requires_grad_(False).eval()
         module.to(device)
+    if plan and plan.text_on_cpu:
+        modules["text_encoder"].to("cpu", torch.float32)
     # Convolutions are a third faster on the CPU when the channels lie side by side.
     unet.to(memory_format=torch.channels_last)
     return Prior(
@@ -198,6 +206,23 @@ def load_prior(
         scheduler=_read_part(DDPMScheduler, folder / "scheduler"),
         projector=projector,
     )
+
+
+def _open_autoencoder(folder: Path, dtype: torch.dtype, plan: MemoryPlan | None) -> Any:
+    """The autoencoder; under a plan its encoder alone, or the small one in its place."""
+    if plan and plan.tiny_encoder and (folder / TINY).is_dir():
+        return _read(TinyEncoder, folder / TINY, torch_dtype=dtype)
+    autoencoder = _read(read_autoencoder, folder / "vae", torch_dtype=dtype)
+    if plan:
+        autoencoder.decoder = None
+    if plan and plan.checkpointing and isinstance(autoencoder, AutoencoderKL):
+        autoencoder.enable_gradient_checkpointing()
+    return autoencoder
+
+
+def compile_blocks(prior: Prior, backend: str = "inductor") -> None:
+    """Let torch compile the denoiser's repeated blocks, each kind once, at their first call."""
+    prior.unet.compile_repeated_blocks(backend=backend, dynamic=False)
 
 
 def _read_part(kind: Any, path: Path, **options: torch.dtype) -> Any:

@@ -8,6 +8,7 @@ Guidance here is eps_hat = eps_uncond + s (eps_cond - eps_uncond): s = 1 is the 
 prediction. threestudio writes eps_cond + s (eps_cond - eps_uncond), which is our s + 1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +43,7 @@ class DistillationSettings:
     # pulls by the distance it wants the picture to move.
     weighting: str = "sigma_squared"
     negative_scale: float = 0.0  # push away from the negative condition by this much, if given
+    split_branches: bool = False  # a call for each branch instead of one batch: less memory
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,22 @@ def _guided(
     branches = [condition, unconditional]
     if negative is not None and use_negative:
         branches.append(negative)
+    if settings.split_branches:
+        parts = [prior.denoise(noisy, timesteps, branch, hint_latents) for branch in branches]
+        return _combined(parts, settings, use_negative)
     count = len(branches)
     hints = None if hint_latents is None else torch.cat([hint_latents] * count)
     output = prior.denoise(
         torch.cat([noisy] * count), timesteps.repeat(count), stack_conditions(branches), hints
     )
-    parts = output.chunk(count)
-    guided = parts[1] + scale * (parts[0] - parts[1])
+    return _combined(output.chunk(count), settings, use_negative)
+
+
+def _combined(
+    parts: Sequence[torch.Tensor], settings: DistillationSettings, use_negative: bool
+) -> torch.Tensor:
+    """The guided noise of the conditional, unconditional and, if used, negative branch."""
+    guided = parts[1] + settings.guidance_scale * (parts[0] - parts[1])
     if use_negative:
         guided = guided - settings.negative_scale * (parts[2] - parts[1])
     return guided

@@ -111,6 +111,7 @@ def train_phase(
         prior.schedule,
         prior.scheduler.config.prediction_type,
         _exporter(output, domain, phase, denoiser, manifest, own_projector),
+        settings.adapter.identity_drift if phase == "expression" else None,
     )
     return run_stage(accelerator, stage, output, settings, resume)
 

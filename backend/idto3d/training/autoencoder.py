@@ -164,7 +164,7 @@ def train_autoencoder(
             model.register_to_config(scaling_factor=scale)
             write_autoencoder(output, model)
 
-    def sheet() -> None:
+    def sheet() -> bool:
         rows = []
         with average.applied(), torch.no_grad():
             for images in pictures.values():
@@ -176,6 +176,7 @@ def train_autoencoder(
         decibels = [round(float(value), 1) for value in -10 * errors.log10()]
         print(f"autoencoder: PSNR {dict(zip(pictures, decibels, strict=True))} dB", flush=True)
         save_sheet(folder / f"sheet-{counters.samples:08d}.png", rows)
+        return False
 
     train_loop(accelerator, run, folder, "autoencoder", counters, optimizer, step, save, sheet)
     return counters

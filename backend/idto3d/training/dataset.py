@@ -163,8 +163,8 @@ def build(
                 }
             )
         if identities:
-            _save(embedded, _stacked(identities, np.stack))
-        _save(shard, _stacked(samples, np.concatenate))
+            save_arrays(embedded, _stacked(identities, np.stack))
+        save_arrays(shard, _stacked(samples, np.concatenate))
         merge(output, settings, table)
         done = min(begin + PEOPLE_PER_SHARD, first + count) - first
         rate = done / (time.monotonic() - start)
@@ -174,14 +174,24 @@ def build(
         )
 
 
-def merge(output: Path, settings: DatasetSettings, table: list[dict]) -> None:
-    """Write identities.npz and dataset.json from the parts that are there."""
+def merge(
+    output: Path,
+    settings: DatasetSettings,
+    table: list[dict],
+    held_out: np.ndarray | None = None,
+) -> None:
+    """Write identities.npz and dataset.json from the parts that are there.
+
+    held_out (P,) bool: who is never trained on; None = the first `settings.held_out` people.
+    """
     parts = [
         dict(np.load(path, allow_pickle=False)) for path in sorted(output.glob("people-*.npz"))
     ]
     size = 1 + max(int(part["person"].max()) for part in parts)
-    merged: dict[str, np.ndarray] = {"held_out": np.arange(size) < settings.held_out}
-    for name in ("embedding", "coefficients", "tone"):
+    if held_out is None:
+        held_out = np.arange(size) < settings.held_out
+    merged: dict[str, np.ndarray] = {"held_out": held_out[:size]}
+    for name in (name for name in parts[0] if name != "person"):
         first = parts[0][name]
         merged[name] = np.zeros((size, *first.shape[1:]), dtype=np.float32)
         for part in parts:
@@ -190,7 +200,7 @@ def merge(output: Path, settings: DatasetSettings, table: list[dict]) -> None:
     for part in parts:
         known[part["person"]] = True
     merged["known"] = known
-    _save(output / "identities.npz", merged)
+    save_arrays(output / "identities.npz", merged)
     header = {
         "version": 1,
         "image_size": settings.image_size,
@@ -209,7 +219,8 @@ def _stacked(
     return {name: join([row[name] for row in rows]) for name in rows[0]}
 
 
-def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write an npz without objects, which appears whole or not at all."""
     # Not *.npz: training and other builders list the folder meanwhile.
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with temporary.open("wb") as stream:
@@ -227,9 +238,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--views", type=int, default=DatasetSettings.views)
     parser.add_argument("--image-size", type=int, default=DatasetSettings.image_size)
+    scans = parser.add_argument_group("scans of real people in place of synthetic ones")
+    scans.add_argument("--nphm", type=Path, metavar="DIR", help="NPHM's folder of subjects")
+    scans.add_argument("--tables", type=Path, metavar="DIR", help="people.csv, expressions.csv")
+    scans.add_argument("--write-tables", action="store_true", help="only write the tables to fill")
+    scans.add_argument("--mesh", choices=("scan", "registration"), default="scan")
+    scans.add_argument("--photos", type=Path, metavar="DIR", help="SUBJECT/*.jpg to recognise by")
+    scans.add_argument("--samples", type=int, help="pictures in all (the paper: 250000)")
+    scans.add_argument("--identity-model", type=Path, help="InsightFace's pack; else dlib")
 
 
 def run(arguments: argparse.Namespace) -> None:
+    """Carry out `idto3d dataset`. Raises UserError for bad input."""
+    if arguments.nphm is not None:
+        from idto3d.training.nphm_command import run_scans
+
+        run_scans(arguments)
+        return
     torch.set_num_threads(1)
     settings = DatasetSettings(image_size=arguments.image_size, views=arguments.views)
     people = People(load_template(arguments.template), arguments.ict)

@@ -84,25 +84,26 @@ def train_loop(
     optimizer: torch.optim.Optimizer,
     step: Callable[[], tuple[dict[str, torch.Tensor], int]],
     save: Callable[[], None],
-    sheet: Callable[[], None],
+    sheet: Callable[[], bool],
 ) -> None:
-    """Run `step` until the budget is spent or the process is asked to stop.
+    """Run `step` until the budget is spent, `sheet` says so or the process is asked to stop.
 
     `step` does one optimisation step and returns its losses (0-d, detached) and how many samples
     it took over all processes. `save` and `sheet` are called on the main process, at intervals and
-    once at the end; the other processes wait.
+    once at the end; the other processes wait. `sheet` returns True to end the training early.
     """
     folder.mkdir(parents=True, exist_ok=True)
     start, before = time.monotonic(), counters.seconds
     last_log = last_save = last_sheet = start
     sums: dict[str, torch.Tensor] = {}
-    steps_since, samples_since = 0, 0
+    steps_since, samples_since, enough = 0, 0, False
     with stop_requests() as asked_to_stop:
         while True:
             elapsed = time.monotonic() - start
             progress = progress_of(settings, counters, elapsed)
             # Clocks and signals differ between processes: stop together, or the rest would hang.
-            stop = torch.tensor(float(progress >= 1 or asked_to_stop()), device=accelerator.device)
+            ends = progress >= 1 or enough or asked_to_stop()
+            stop = torch.tensor(float(ends), device=accelerator.device)
             if float(accelerator.reduce(stop, reduction="sum")) > 0:
                 break
             for group in optimizer.param_groups:
@@ -126,7 +127,7 @@ def train_loop(
                 save()
                 last_save = time.monotonic()
             if now - last_sheet >= settings.sheet_minutes * 60:
-                sheet()
+                enough = sheet()
                 last_sheet = time.monotonic()
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:

@@ -90,6 +90,7 @@ class AdapterSettings:
     cross_attention_rank: int = 32
     style_share: float = 0.4  # of the budget: LoRA and identity alone; then the expression too
     learning_rate: float = 4e-4
+    identity_drift: float = 0.2  # the expression phase ends when it has lost this of the identity
 
 
 @dataclass(frozen=True)

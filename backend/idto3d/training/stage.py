@@ -16,6 +16,12 @@ from idto3d.prior.denoiser import NoiseSchedule
 from idto3d.training.batches import Sampler
 from idto3d.training.checkpoint import Counters, has_state, load_state, save_state
 from idto3d.training.diffusion import ConditionedDenoiser, diffusion_loss
+from idto3d.training.drift import (
+    DriftWatch,
+    identity_margin,
+    read_reference,
+    write_reference,
+)
 from idto3d.training.ema import MovingAverage
 from idto3d.training.loop import train_loop
 from idto3d.training.settings import RunSettings, TrainingSettings
@@ -38,6 +44,7 @@ class Stage:
     schedule: NoiseSchedule
     prediction_type: str
     export: Callable[[Counters], None]  # write the weights; called while averages are applied
+    drift: float | None = None  # share of the identity's margin that may be lost; None = any
 
 
 def require_fresh_or_resume(folder: Path, resume: bool) -> None:
@@ -107,12 +114,35 @@ def run_stage(
         with average.applied():
             stage.export(counters)
 
-    def sheet() -> None:
+    watch = _watch(stage, folder, validation) if accelerator.is_main_process else None
+
+    def sheet() -> bool:
         with average.applied():
-            validation.run(folder, counters)
+            margin = identity_margin(validation.run(folder, counters))
+        if watch is None or not watch.drifted(margin):
+            return False
+        print(
+            f"{stage.name}: the identity's margin fell from {watch.reference:.4f} to "
+            f"{margin:.4f}; stopping early.",
+            flush=True,
+        )
+        return True
 
     train_loop(accelerator, run, folder, stage.name, counters, optimizer, step, save, sheet)
     return counters
+
+
+@torch.no_grad()
+def _watch(stage: Stage, folder: Path, validation: Validation) -> DriftWatch | None:
+    """What the identity's margin is held to: its value when the phase first began."""
+    if stage.drift is None:
+        return None
+    reference = read_reference(folder)
+    if reference is None:
+        kinds = stage.sampler.kinds
+        reference = identity_margin({kind: validation.errors(kind) for kind in kinds})
+        write_reference(folder, reference)
+    return DriftWatch(reference, stage.drift)
 
 
 class _Rows:

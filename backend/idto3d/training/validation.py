@@ -41,17 +41,18 @@ class Validation:
         self.measured, self.shown = picked[:_MEASURED], picked[:_COLUMNS]
 
     @torch.no_grad()
-    def run(self, folder: Path, counters: Counters) -> None:
-        """Append a record to log.jsonl and write sheet-<samples>.png."""
-        record: dict[str, object] = {"stage": self.name, "samples": counters.samples}
-        rows = []
+    def run(self, folder: Path, counters: Counters) -> dict[str, dict[str, float]]:
+        """Append a record to log.jsonl and write sheet-<samples>.png; returns errors by kind."""
+        rows, errors = [], {}
         for kind in self.sampler.kinds:
-            record[kind] = self.errors(kind)
+            errors[kind] = self.errors(kind)
             rows += self.pictures(kind)
+        record = {"stage": self.name, "samples": counters.samples, **errors}
         with (folder / "log.jsonl").open("a") as log:
             log.write(json.dumps({"held_out": record}) + "\n")
         print(f"{self.name}: held-out error {json.dumps(record)}", flush=True)
         save_sheet(folder / f"sheet-{counters.samples:08d}.png", rows)
+        return errors
 
     def errors(self, kind: str) -> dict[str, float]:
         """Root mean square error of the predicted clean latents (their deviation is about 1).

@@ -4,36 +4,13 @@
 import sys
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from idto3d.errors import UserError
 from idto3d.identity.dlib_encoder import DlibEncoder
 from idto3d.identity.encoders import open_encoder
 from idto3d.identity.insightface_encoder import InsightFaceEncoder
-
-# Four outputs from the mean red, green and blue of the chip and a constant.
-WEIGHTS = np.array([[1, 0, 0, 2], [0, 1, 0, 3], [0, 0, 1, 5]], np.float32)
-
-
-def write_recogniser(path, side=112):
-    """An ONNX graph (N, 3, side, side) -> (N, 4): the mean colour times WEIGHTS."""
-    nodes = [
-        helper.make_node("GlobalAveragePool", ["data"], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "weights"], ["embedding"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "recogniser",
-        [helper.make_tensor_value_info("data", TensorProto.FLOAT, ["None", 3, side, side])],
-        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["None", 4])],
-        [numpy_helper.from_array(WEIGHTS, "weights")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, path)
-    return path
+from tests.backend.identity.toy_pack import WEIGHTS, write_recogniser
 
 
 @pytest.fixture
@@ -104,6 +81,7 @@ def test_no_such_model(tmp_path):
 
 
 def test_onnxruntime_is_optional(tmp_path, monkeypatch):
+    write_recogniser(tmp_path / "r50.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UserError, match="needs onnxruntime.*Install it with"):
         InsightFaceEncoder(tmp_path / "r50.onnx")

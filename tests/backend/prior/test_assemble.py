@@ -110,7 +110,7 @@ def test_our_adapters_on_top(store: Path, tmp_path: Path) -> None:
 
 def test_from_one_checkpoint_with_a_tokenizer(store: Path, tmp_path: Path) -> None:
     checkpoint = store / "model.safetensors"
-    with pytest.raises(UserError, match="holds no tokenizer.*prior fetch clip-tokenizer"):
+    with pytest.raises(UserError, match="holds no tokenizer.*prior download clip-tokenizer"):
         assemble(Ingredients(checkpoint), tmp_path / "prior", TINY)
     given = Ingredients(checkpoint, tokenizer=store / "base" / "tokenizer")
     manifest = assemble(given, tmp_path / "prior", TINY)

@@ -49,7 +49,7 @@ class _Run:
         self.counters, self.saved, self.sheets, self.rates = Counters(), [], 0, []
         self.folder, self.run = folder, run
         self.optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1)
-        self.stop_at = -1
+        self.stop_at = self.enough_sheets = -1
 
     def step(self) -> tuple[dict[str, torch.Tensor], int]:
         self.rates.append(self.optimizer.param_groups[0]["lr"])
@@ -60,8 +60,9 @@ class _Run:
     def save(self) -> None:
         self.saved.append(self.counters.samples)
 
-    def sheet(self) -> None:
+    def sheet(self) -> bool:
         self.sheets += 1
+        return self.sheets == self.enough_sheets
 
     def start(self) -> None:
         train_loop(
@@ -88,6 +89,14 @@ def test_runs_to_the_last_sample_and_logs(tmp_path: Path) -> None:
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert records[-1]["samples"] == 20
     assert records[-1]["loss"] == pytest.approx(4.5)
+
+
+def test_sheet_may_end_it(tmp_path: Path) -> None:
+    run = _Run(tmp_path, RunSettings(samples=1000, sheet_minutes=0.0))
+    run.enough_sheets = 3
+    run.start()
+    assert run.counters.step == 3
+    assert run.saved == [6] and run.sheets == 4  # the last one is the end's
 
 
 def test_interrupt_finishes_the_step_and_saves(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_provenance(finished: tuple[JobFolder, Recorder], materials: Path) -> No
     assert {item["kind"] for item in provenance["ingredients"]} == {
         "prior",
         "template",
+        "landmarks",
         "identity encoder",
     }
     assert set(provenance["timings_seconds"]) == {"identity", "geometry", "texture", "asset"}

@@ -139,7 +139,9 @@ def find_landmarks(
     variance = variance + 0.125 * ((points[0] - mirrored) ** 2).sum(dim=-1)
     matrix, shift = similarity(CHIP_LANDMARKS, np.asarray(five_points, dtype=np.float64))
     scale = float(np.sqrt(np.linalg.det(matrix)))
-    return Landmarks(mean.double().numpy() @ matrix.T + shift, scale * variance.sqrt().numpy())
+    return Landmarks(
+        mean.double().numpy() @ matrix.T + shift, scale * variance.sqrt().double().numpy()
+    )
 
 
 # The landmark on the other side of the face.

@@ -11,7 +11,7 @@ from idto3d.errors import UserError
 from idto3d.head.template import Template
 from idto3d.settings import HEAD_METRES
 from idto3d.texture.paint import LEFT_EYE, MOUTH, SKIN
-from idto3d.training.ict_head import NECK_BASE, IctHead, load_ict
+from idto3d.training.ict_head import NECK_BASE, IctHead, _template_landmarks, load_ict
 
 # The made-up people: this many of the template's own shapes as ICT's identities.
 SHAPES = 3
@@ -58,6 +58,18 @@ def test_lands_in_the_templates_frame(ict: IctHead, template: Template) -> None:
     marks = template.mean[template.landmarks].numpy()
     miss = np.linalg.norm(ict.mean[ict.landmarks] - marks, axis=1) * 360
     assert miss.mean() < 1.0 and miss.max() < 3.0  # millimetres
+
+
+def test_landmarks_where_the_template_has_them(ict: IctHead, template: Template) -> None:
+    """Marks that lie elsewhere along the jaw and the brows are moved, the rest kept."""
+    own = template.landmarks.numpy()
+    assert np.array_equal(ict.template_landmarks[31:], ict.landmarks[31:])
+    elsewhere = own.copy()
+    elsewhere[:31] = np.roll(own[:31], 1)
+    outer = template.part.numpy() == 0
+    nobody = np.zeros(len(template.identity_basis))
+    mean = template.mean.numpy().astype(np.float64)
+    assert np.array_equal(_template_landmarks(template, nobody, mean, outer, elsewhere), own)
 
 
 def test_transparent_parts_and_shoulders_are_left_out(ict: IctHead, template: Template) -> None:

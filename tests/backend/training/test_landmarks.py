@@ -33,7 +33,7 @@ def toy(count: int) -> tuple[np.ndarray, np.ndarray]:
     pictures[..., 3] = 255
     for picture, marks in zip(pictures, points, strict=True):
         for x, y in marks[::9]:
-            spot = 255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 8)
+            spot = 255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 40)
             picture[..., :3] = np.maximum(picture[..., :3], spot[..., None])
     return pictures, points
 

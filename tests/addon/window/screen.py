@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageGrab
+from PIL import Image, ImageChops, ImageGrab
 
 WIDTH, HEIGHT = 1600, 1400  # tall: the open panels of the sidebar have room
-PATIENCE = 240.0  # seconds; light is computed without a graphics card
+PATIENCE = 600.0  # seconds; everything is drawn by the processor, which may be busy
 
 
 @contextmanager
@@ -109,6 +109,19 @@ class Window:
     def picture(self) -> Image.Image:
         """The whole screen."""
         return ImageGrab.grab(xdisplay=self._display).convert("RGB")
+
+    def settled_picture(self) -> Image.Image:
+        """The whole screen, when nothing moves on it any more: panels slide, thumbnails come."""
+        end = time.monotonic() + PATIENCE
+        before = self.picture()
+        while True:
+            time.sleep(2.0)
+            now = self.picture()
+            if ImageChops.difference(before, now).getbbox() is None:
+                return now
+            if time.monotonic() > end:
+                raise TimeoutError("The screen does not come to rest.")
+            before = now
 
     def close(self) -> int:
         """End Blender; returns its exit code."""

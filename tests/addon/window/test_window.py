@@ -58,7 +58,7 @@ def furnish(root: Path, package: Path) -> Path:
     for name in ("mock_worker.py", "mock_head.py"):
         shutil.copy(blender.ROOT / "tests" / "addon" / name, place / "tests" / "addon")
     shutil.copytree(blender.ROOT / "backend" / "idto3d", place / "backend" / "idto3d")
-    script = {"scenario": "done", "pause": 1.0}
+    script = {"scenario": "done", "pause": 2.0}
     (place / "script.json").write_text(json.dumps(script))
     (place / "python").write_text(
         "#!/bin/sh\nexec /usr/bin/python3 -I /window/tests/addon/mock_worker.py "
@@ -95,8 +95,9 @@ def story(place: Path) -> Story:
     """Open Blender, press N for the sidebar, click Generate Head, wait for the head."""
     states, pictures = {}, {}
 
-    def look(name: str, state: dict[str, Any]) -> None:
-        states[name], pictures[name] = state, window.picture()
+    def look(name: str, state: dict[str, Any], at_rest: bool = True) -> None:
+        picture = window.settled_picture() if at_rest else window.picture()
+        states[name], pictures[name] = state, picture
         pictures[name].save(PICTURES / f"{name}.png")
 
     PICTURES.mkdir(parents=True, exist_ok=True)
@@ -110,7 +111,8 @@ def story(place: Path) -> Story:
             look("start", state)
             window.click(*tallest_button(pictures["start"], tuple(state["sidebar"])))
             window.wait(lambda state: state["phase"] in ("starting", "running"))
-            look("middle", window.wait(lambda state: state["preview"] and state["step"] == 8))
+            state = window.wait(lambda state: state["phase"] == "running" and state["preview"])
+            look("middle", state, at_rest=False)
             look("end", window.wait(lambda state: state["phase"] == "done" and state["objects"]))
         finally:
             code = window.close()

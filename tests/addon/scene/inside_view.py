@@ -24,7 +24,7 @@ def check_the_face_fills_the_viewport(scene, folder):
 
 
 def check_a_head_that_is_gone(scene, folder):
-    with bpy.context.temp_override(area=an_area()):
+    with bpy.context.temp_override(window=a_window(), area=an_area()):
         assert bpy.ops.idto3d.look_at_head.poll()
         try:
             bpy.ops.idto3d.look_at_head(item="Nobody")
@@ -39,5 +39,8 @@ def a_viewport():
 
 
 def an_area():
-    areas = (area for screen in bpy.data.screens for area in screen.areas)
-    return next(area for area in areas if area.type == "VIEW_3D")
+    return next(area for area in a_window().screen.areas if area.type == "VIEW_3D")
+
+
+def a_window():
+    return bpy.context.window_manager.windows[0]

@@ -3,6 +3,8 @@
 #
 #   make demo       photographs -> out/demo/head.glb, head.blend, overview.png, turntable.webp
 #   make test       lint, types, tests
+#   make test-window    the add-on in a Blender with a window (Debian or Ubuntu, root)
+#   make test-survival  workers and Blenders killed at 20 random moments each
 #   make setup      only the environment, .venv
 #   make extension  the add-on as a zip: out/idto3d-VERSION.zip
 #   make clean      remove the environments and what was made
@@ -15,9 +17,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 BLENDER_VENV := .venv-blender
 BLENDER_BIN := $(BLENDER_VENV)/bin
 DEMO := out/demo
+WINDOW := out/window/system
 DEMO_EXPRESSIONS := smile,jaw_open,surprise,anger
 
-.PHONY: setup demo test lint extension blender clean
+.PHONY: setup demo test test-window test-survival lint extension blender clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.installed
@@ -34,6 +37,15 @@ demo: setup blender
 
 test: lint blender tests/node/node_modules
 	$(BIN)/python -m pytest -q
+
+# Screenshots are then in out/window/.
+test-window: $(VENV)/.installed-dev blender
+	@sh tests/addon/window/prepare.sh $(WINDOW)
+	@[ ! -d $(WINDOW) ] || \
+	    IDTO3D_WINDOW_SYSTEM=$(WINDOW) $(BIN)/python -m pytest -q tests/addon/window
+
+test-survival: $(VENV)/.installed-dev blender
+	IDTO3D_KILLS=20 $(BIN)/python -m pytest -q tests/addon/test_survival.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

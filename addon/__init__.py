@@ -11,10 +11,20 @@ from types import ModuleType
 def modules() -> tuple[ModuleType, ...]:
     """The modules with something to register, in an order in which each finds what it needs."""
     from . import generate, help, panel, photos, preferences, properties, tick
-    from .scene import export, expressions, head, light, light_check, panels, preview, turntable
+    from .scene import (
+        export,
+        expressions,
+        head,
+        light,
+        light_check,
+        panels,
+        preview,
+        turntable,
+        view,
+    )
     from .setup import operators as setup
 
-    scene = (head, preview, expressions, light, light_check, turntable, export, panels)
+    scene = (head, preview, expressions, light, light_check, turntable, export, view, panels)
     return (preferences, setup, properties, *scene, photos, generate, help, panel, tick)
 
 

@@ -8,9 +8,11 @@ import bpy
 
 from . import backend, generate, help, photos
 from .jobs import Job, JobState
-from .properties import VERDICTS, chosen_expressions
+from .properties import VERDICTS, SceneSettings, chosen_expressions
 from .questions import clock, forecast_lines, shortage
 from .scene import panels as scene_panels
+from .scene.preview import find_preview
+from .scene.view import LookAtHead
 from .session import Session, session
 from .vocabulary import EXPRESSIONS, SETS
 
@@ -86,7 +88,7 @@ class PhotosPanel(Section, bpy.types.Panel):
         layout, settings = self.layout, context.scene.idto3d
         row = layout.row()
         row.template_list(
-            PhotoList.bl_idname, "", settings, "photos", settings, "photo_index", rows=4
+            PhotoList.bl_idname, "", settings, "photos", settings, "photo_index", rows=5
         )
         buttons = row.column(align=True)
         buttons.operator(photos.AddPhotos.bl_idname, text="", icon="ADD")
@@ -97,6 +99,7 @@ class PhotosPanel(Section, bpy.types.Panel):
             move.direction = direction
         buttons.separator()
         buttons.operator(photos.PastePhoto.bl_idname, text="", icon="PASTEDOWN")
+        buttons.operator(photos.CheckPhotos.bl_idname, text="", icon="FILE_REFRESH")
         if not settings.photos:
             layout.label(text="Drop photos of one person here.", icon="INFO")
         else:
@@ -122,8 +125,6 @@ class PhotosPanel(Section, bpy.types.Panel):
             layout.label(text="The face can be used.", icon="CHECKMARK")
         elif current.check.problem:
             draw_text(layout, f"Not checked: {current.check.problem}", "INFO")
-        if not current.check.running:
-            layout.operator(photos.CheckPhotos.bl_idname, icon="FILE_REFRESH")
 
 
 class PersonPanel(Section, bpy.types.Panel):
@@ -141,17 +142,7 @@ class PersonPanel(Section, bpy.types.Panel):
         column.prop(settings, "person")
         column.prop(settings, "description")
         layout.prop(settings, "consent")
-        box = layout.box()
-        row = box.row(align=True)
-        row.label(text=f"Expressions: {len(chosen_expressions(settings))}")
-        for choice in SETS:
-            text = choice.capitalize()
-            row.operator(
-                generate.ChooseExpressions.bl_idname, text=text
-            ).choice = choice  # fmt: skip
-        grid = box.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
-        for expression in EXPRESSIONS:
-            grid.prop(settings.expressions, expression.name)
+        draw_expressions(layout, settings)
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(settings, "preset")
@@ -257,6 +248,21 @@ class HistoryPanel(Section, bpy.types.Panel):
             row.label(text=f"{page + 1} of {pages}")
 
 
+def draw_expressions(layout: bpy.types.UILayout, settings: SceneSettings) -> None:
+    """How many expressions; sets of them and each one when opened."""
+    header, body = layout.panel("IDTO3D_expressions", default_closed=True)
+    header.label(text=f"Expressions: {len(chosen_expressions(settings))}")
+    if body is None:
+        return
+    row = body.row(align=True)
+    for choice in SETS:
+        button = row.operator(generate.ChooseExpressions.bl_idname, text=choice.capitalize())
+        button.choice = choice
+    grid = body.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
+    for expression in EXPRESSIONS:
+        grid.prop(settings.expressions, expression.name)
+
+
 def draw_forecast(layout: bpy.types.UILayout) -> None:
     """What the job will take on this machine, or how to find out."""
     current = session()
@@ -270,8 +276,7 @@ def draw_forecast(layout: bpy.types.UILayout) -> None:
         text = "Looking at earlier jobs" if waits else current.forecast.problem or "No forecast yet"
         draw_text(box, text, "SORTTIME" if waits else "TIME")
         return
-    for index, line in enumerate(forecast_lines(answer)):
-        draw_text(box, line, "TIME" if index == 0 else "BLANK1")
+    draw_text(box, "\n".join(forecast_lines(answer)), "TIME")
     if shortage(answer):
         draw_text(box, shortage(answer), "ERROR")
     if answer["basis"] != "measured":
@@ -288,7 +293,13 @@ def draw_job(layout: bpy.types.UILayout, current: Session, job: Job, now: float)
     row = box.row()
     row.label(text=f"{job.name}: {'stopping' if state.stopping else text.lower()}", icon=icon)
     if state.began or state.worked:
-        row.label(text=clock(state.elapsed(now)))
+        side = row.row()
+        side.alignment = "RIGHT"
+        side.label(text=clock(state.elapsed(now)))
+        preview = find_preview(job.name)
+        if preview is not None:
+            look = side.operator(LookAtHead.bl_idname, text="", icon="VIEWZOOM")
+            look.item = preview.name
     if state.active:
         draw_progress(box, state, now)
     picture = current.thumbnails.icon(state.picture)
@@ -343,7 +354,10 @@ def draw_job_buttons(box: bpy.types.UILayout, job: Job, now: float) -> None:
         row.operator(generate.CancelJob.bl_idname, icon="X").job = job.id
     elif job.resumable:
         row.operator(generate.ResumeJob.bl_idname, icon="PLAY").job = job.id
-    row.operator(generate.OpenLog.bl_idname, text="", icon="TEXT").job = job.id
+    if state.phase == "done":
+        row.operator(generate.OpenLog.bl_idname, icon="TEXT").job = job.id
+    else:
+        row.operator(generate.OpenLog.bl_idname, text="", icon="TEXT").job = job.id
 
 
 def draw_past_job(layout: bpy.types.UILayout, current: Session, job: Job) -> None:
@@ -361,7 +375,7 @@ def draw_past_job(layout: bpy.types.UILayout, current: Session, job: Job) -> Non
     column.label(text=f"{text}, {preset}, {when}")
     row = box.row(align=True)
     if job.state.phase == "done":
-        row.operator(generate.ImportAgain.bl_idname, icon="IMPORT").job = job.id
+        row.operator(generate.ImportAgain.bl_idname, text="Import", icon="IMPORT").job = job.id
     elif job.resumable:
         row.operator(generate.ResumeJob.bl_idname, icon="PLAY").job = job.id
     row.operator(generate.RedoJob.bl_idname, text="Redo", icon="LOOP_BACK").job = job.id

@@ -6,7 +6,7 @@ import textwrap
 
 import bpy
 
-from . import export, expressions, head, light, light_check, turntable
+from . import export, expressions, head, light, light_check, turntable, view
 
 LINE = 42  # characters
 
@@ -20,7 +20,9 @@ def draw_result(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         layout.label(text="No head in this scene yet.", icon="INFO")
         layout.operator(head.ImportHead.bl_idname, icon="IMPORT")
         return
-    layout.label(text=shown.name, icon="USER")
+    row = layout.row()
+    row.label(text=shown.name, icon="USER")
+    row.operator(view.LookAtHead.bl_idname, text="", icon="VIEWZOOM").item = shown.name
     _draw_licence(layout, shown)
     names = head.expression_names(shown)
     if names:

@@ -9,24 +9,21 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-BLENDER_PYTHON = ROOT / ".venv-blender" / "bin" / "python"
-BUILDERS = ".venv-blender/lib/python3*/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli"
+from tests.addon import blender
 
 Run = Callable[..., dict[str, Any]]
 
 
 def _builder(*words: str) -> subprocess.CompletedProcess[str]:
-    (folder,) = ROOT.glob(BUILDERS)
-    command = [str(BLENDER_PYTHON), str(folder / "blender_ext.py"), *words]
+    command = [str(blender.PYTHON), str(blender.builder()), *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="session")
 def builder() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs Blender's own extension tool."""
-    if not (ROOT / ".venv-blender" / ".installed").exists():
-        pytest.skip("needs Blender's Python module (make blender)")
+    if not blender.PYTHON.exists():
+        pytest.skip(blender.MISSING)
     return _builder
 
 
@@ -37,7 +34,7 @@ def package(
 ) -> Path:
     """The zip that a person would install."""
     path = tmp_path_factory.mktemp("package") / "idto3d.zip"
-    answer = builder("build", "--source-dir", str(ROOT), "--output-filepath", str(path))
+    answer = builder("build", "--source-dir", str(blender.ROOT), "--output-filepath", str(path))
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return path
 
@@ -52,7 +49,7 @@ def in_blender(package: Path) -> Run:
     def run(script: str, *words: Path | str, killed: bool = False) -> dict[str, Any]:
         path = Path(__file__).with_name(script)
         answer = subprocess.run(
-            [str(BLENDER_PYTHON), "-I", str(path), str(package), *map(str, words)],
+            [str(blender.PYTHON), "-I", str(path), str(package), *map(str, words)],
             capture_output=True,
             text=True,
             check=False,

@@ -81,6 +81,18 @@ def without_words() -> list[str]:
     return found
 
 
+def without_undo() -> list[str]:
+    """Operators after which there is nothing to undo."""
+    import bpy
+
+    kinds = [kind for kind in bpy.types.Operator.__subclasses__() if "idto3d" in kind.__module__]
+    return sorted(
+        kind.bl_idname.removeprefix("idto3d.")
+        for kind in kinds
+        if kind.is_registered and "UNDO" not in getattr(kind, "bl_options", ())
+    )
+
+
 def main() -> dict[str, Any]:
     """Install, look, switch off, look, switch on, look."""
     package, folder = Path(sys.argv[1]), Path(sys.argv[2])
@@ -93,6 +105,7 @@ def main() -> dict[str, Any]:
     before = registered()
     found["registered"] = before
     found["without words"] = without_words()
+    found["without undo"] = without_undo()
     page = type(artist.preferences())
     found["page"] = vars(recording_layout.draw(page, artist.preferences()))
     mock_head.write_head(folder / "head.glb", "Ada", ("smile", "jaw_open"))

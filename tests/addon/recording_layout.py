@@ -82,6 +82,8 @@ class RecordingLayout:
             self._property(values["dataptr"], values["propname"])
             self._property(values["active_dataptr"], values["active_propname"])
             assert hasattr(bpy.types, values["listtype_name"])
+        if name == "panel":  # open, whatever the artist would see at first
+            return RecordingLayout(drawn), RecordingLayout(drawn)
         if name == "progress":
             assert 0.0 <= values["factor"] <= 1.0
             drawn.progress.append(values["factor"])

@@ -70,10 +70,18 @@ def test_zip_holds_the_program_and_nothing_else(package: Path) -> None:
     import zipfile
 
     names = zipfile.ZipFile(package).namelist()
-    top = {name.split("/")[0] for name in names}
-    assert {"__init__.py", "blender_manifest.toml", "LICENSE", "addon", "backend", "assets"} <= top
-    assert not top & {"tests", "docs", "benchmarks", "out", "Makefile", "data", "work"}
-    assert "backend/idto3d/job/protocol.py" in names
+    # constraints.txt and pyproject.toml tell the set-up which packages the backend needs.
+    assert {name.split("/")[0] for name in names} == {
+        *("__init__.py", "blender_manifest.toml", "LICENSE", "README.md"),
+        *("pyproject.toml", "constraints.txt", "addon", "backend", "assets"),
+    }
+    sources = (ROOT / "backend" / "idto3d").rglob("*.py")
+    assert {path.relative_to(ROOT).as_posix() for path in sources} <= set(names)
+    assert {name.split("/")[1] for name in names if name.startswith("assets/")} == {
+        *("expressions.json", "prior", "template"),
+    }
+    allowed = {".py", ".toml", ".md", ".txt", ".json", ".safetensors", ".npz", ""}
+    assert {Path(name).suffix for name in names} <= allowed
     hidden = [name for name in names if any(part.startswith(".") for part in name.split("/"))]
     assert not hidden and not [name for name in names if "__pycache__" in name]
 
@@ -97,6 +105,18 @@ def test_no_foreign_modules_and_nothing_written_beside_the_program(found: dict[s
 
 def test_everything_has_a_tooltip(found: dict[str, Any]) -> None:
     assert found["without words"] == []
+
+
+def test_whatever_changes_the_scene_can_be_undone(found: dict[str, Any]) -> None:
+    files_and_workers = (
+        *("job_cancel", "job_keep", "job_resume", "job_delete", "job_log", "measure"),
+        *("export_head", "render_turntable", "photos_check"),
+    )
+    words_and_pages = ("help", "photo_findings", "history_page", "preferences_show", "look_at_head")
+    preferences = [name for name in found["registered"]["operators"] if name.startswith("setup_")]
+    doctor = ("doctor", "doctor_copy")
+    nothing_to_undo = {*files_and_workers, *words_and_pages, *preferences, *doctor}
+    assert set(found["without undo"]) == nothing_to_undo
 
 
 def test_preferences_page(found: dict[str, Any]) -> None:

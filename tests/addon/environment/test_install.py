@@ -75,12 +75,12 @@ def test_broken_download_goes_on_where_it_broke(root: Path, sources: Path, bundl
     options = tiny.install_options(root, sources)
     half = (bundle / wheel).stat().st_size // 2
     with tiny.index(bundle, stall_at=half) as (address, state):
-        process = tiny.start("install", **options, index=address)
-        assert state.stalled.wait(30.0)
         part = root / "wheels" / f"{wheel}.part"
-        tiny.wait_for(lambda: part.exists() and part.stat().st_size > 0)
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=10.0)
+        with tiny.started("install", **options, index=address) as process:
+            assert state.stalled.wait(tiny.PATIENCE)
+            tiny.wait_for(lambda: part.exists() and part.stat().st_size > 0)
+            process.send_signal(signal.SIGKILL)
+            process.communicate(timeout=tiny.PATIENCE)
         assert not tiny.record(root)["complete"]
         have = part.stat().st_size
         assert 0 < have <= half
@@ -93,10 +93,13 @@ def test_broken_download_goes_on_where_it_broke(root: Path, sources: Path, bundl
 
 def test_cancel_during_a_download_ends_at_once(root: Path, sources: Path, bundle: Path) -> None:
     forget_torch(root)
-    with tiny.index(bundle, stall_at=1000) as (address, state):
-        process = tiny.start("install", **tiny.install_options(root, sources), index=address)
-        assert state.stalled.wait(30.0)
-        output, errors = process.communicate(timeout=5.0)  # closes its input
+    options = tiny.install_options(root, sources)
+    with (
+        tiny.index(bundle, stall_at=1000) as (address, state),
+        tiny.started("install", **options, index=address) as process,
+    ):
+        assert state.stalled.wait(tiny.PATIENCE)
+        output, errors = process.communicate(timeout=tiny.PATIENCE)  # closes its input
     assert json.loads(output.splitlines()[-1]) == {"type": "cancelled"}
     assert process.returncode == 130 and not errors
     assert not tiny.record(root)["complete"]
@@ -104,11 +107,14 @@ def test_cancel_during_a_download_ends_at_once(root: Path, sources: Path, bundle
 
 def test_two_set_ups_of_one_folder(root: Path, sources: Path, bundle: Path) -> None:
     forget_torch(root)
-    with tiny.index(bundle, stall_at=1000) as (address, state):
-        first = tiny.start("install", **tiny.install_options(root, sources), index=address)
-        assert state.stalled.wait(30.0)
+    options = tiny.install_options(root, sources)
+    with (
+        tiny.index(bundle, stall_at=1000) as (address, state),
+        tiny.started("install", **options, index=address) as first,
+    ):
+        assert state.stalled.wait(tiny.PATIENCE)
         code, messages = tiny.run("remove", root=root)
-        first.communicate(timeout=5.0)
+        first.communicate(timeout=tiny.PATIENCE)
     assert code == 2 and "Another set-up is at work" in messages[-1]["cause"]
     assert tiny.record(root)
 
@@ -118,11 +124,13 @@ def test_pip_that_outlives_the_program_is_waited_for(
 ) -> None:
     forget_torch(root)
     options = tiny.install_options(root, sources)
-    with tiny.index(bundle, stall_at=1000, stall_pip=True) as (address, state):
-        process = tiny.start("install", **options, index=address)
-        assert state.stalled.wait(30.0)
+    with (
+        tiny.index(bundle, stall_at=1000, stall_pip=True) as (address, state),
+        tiny.started("install", **options, index=address) as process,
+    ):
+        assert state.stalled.wait(tiny.PATIENCE)
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=10.0)
+        process.communicate(timeout=tiny.PATIENCE)
         code, messages = tiny.run("install", **options, bundle=bundle)
         assert code == 2 and "Another set-up is at work" in messages[-1]["cause"]
     # With the index, pip comes to its end, too.

@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[3]
 NAME = "idto3d_extension"
 MODULES = (
     *("geometry", "glb", "material", "presets", "studio", "workbench", "export_check"),
-    *("head", "preview", "expressions", "light", "light_check", "turntable", "export", "panels"),
+    *("head", "preview", "expressions", "light", "light_check", "turntable", "export"),
+    *("view", "panels"),
 )
 
 

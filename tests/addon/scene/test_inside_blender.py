@@ -3,7 +3,6 @@
 
 import ast
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -12,15 +11,12 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-HERE = Path(__file__).parent
-VALIDATOR = ROOT / "tests" / "node" / "validate.mjs"
-# Another Blender than the repository's own may be named, to try the add-on in it.
-BLENDER_PYTHON = Path(os.environ.get("BLENDER_PYTHON", ROOT / ".venv-blender" / "bin" / "python"))
+from tests.addon import blender
 
-pytestmark = pytest.mark.skipif(
-    not BLENDER_PYTHON.exists(), reason="needs Blender's Python module (make blender)"
-)
+HERE = Path(__file__).parent
+VALIDATOR = blender.ROOT / "tests" / "node" / "validate.mjs"
+
+pytestmark = pytest.mark.skipif(not blender.PYTHON.exists(), reason=blender.MISSING)
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcome
     def run(file: str) -> Outcome:
         if file not in known:
             folder = tmp_path_factory.mktemp("blender")
-            command = [str(BLENDER_PYTHON), "-I", str(HERE / "inside.py"), str(HERE / file)]
+            command = [str(blender.PYTHON), "-I", str(HERE / "inside.py"), str(HERE / file)]
             answer = subprocess.run(
                 [*command, str(folder)], capture_output=True, text=True, check=False, timeout=300
             )

@@ -22,7 +22,7 @@ from tests.backend.training.conftest import WITHOUT_ANNY
 
 pytest.importorskip("anny", reason=WITHOUT_ANNY)
 pytest.importorskip("trimesh")
-from idto3d.training.foreign_template import convert, read_flame  # noqa: E402
+from idto3d.training.foreign_template import convert, read_flame, read_ict  # noqa: E402
 
 OFFSET = np.array([0.01, -0.12, 0.05])  # metres
 
@@ -99,6 +99,18 @@ def test_a_head_starts_from_it(folder: Path, tmp_path: Path) -> None:
     assert start.guess.coefficients.shape == (12,)
     assert start.canonical.shape == own.mean.shape and start.canonical.isfinite().all()
     assert start.motions.shape == (2, *own.mean.shape) and start.motions[1].abs().max() > 1e-3
+
+
+def test_ict_brings_its_own_expressions(ict_folder: Path, template: Template) -> None:
+    model = read_ict(ict_folder, template)
+    made, matrix = convert(model, template)
+    assert matrix.shape == (3, 1 + len(template.identity_basis))
+    assert len(made.mean) == len(model.mean) and made.expression_names == template.expression_names
+    # That file knows a jaw and a smile, and no brows.
+    jaw = made.expression({"jawOpen": 1.0})
+    expected = template.expression({"jawOpen": 1.0}).norm(dim=1).max()
+    assert jaw.norm(dim=1).max() == pytest.approx(float(expected), rel=0.15)
+    assert made.expression({"browInnerUp": 1.0}).abs().max() == 0
 
 
 def test_files_that_are_refused(tmp_path: Path, template: Template, flame: Path) -> None:

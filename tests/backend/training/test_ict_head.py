@@ -5,53 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 
 from idto3d.errors import UserError
 from idto3d.head.template import Template
-from idto3d.settings import HEAD_METRES
 from idto3d.texture.paint import LEFT_EYE, MOUTH, SKIN
 from idto3d.training.ict_head import NECK_BASE, IctHead, _template_landmarks, load_ict
-
-# The made-up people: this many of the template's own shapes as ICT's identities.
-SHAPES = 3
-MATERIALS = ("M_Face", "M_LacrimalFluid", "M_EyeBlend", "M_EyeOcclusion", "M_EyeLashes")
-# From the template's parts (skin, tongue, eyes) to ICT's.
-PART = np.array([0, 2, 7, 8])
+from tests.backend.training.conftest import ICT_SHAPES
 
 
 @pytest.fixture(scope="module")
-def folder(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template as a file of ICT's: in centimetres, turned, 8 % larger, elsewhere."""
-    folder = tmp_path_factory.mktemp("ict")
-    turn = Rotation.from_euler("xyz", [6, -3, 2], degrees=True).as_matrix()
-    scale = 100 * HEAD_METRES * 1.08
-
-    def carried(directions: np.ndarray) -> np.ndarray:
-        return (directions @ turn.T * scale).astype(np.float32)
-
-    faces = template.faces.numpy()
-    material = np.zeros(len(faces), dtype=np.int64)
-    material[:5] = 4  # a few faces are lashes
-    smile = {"mouthSmileLeft": 1.0}, {"mouthSmileRight": 1.0}, {"jawOpen": 1.0}
-    np.savez(
-        folder / "ict.npz",
-        mat_names=np.array(MATERIALS),
-        face_mat=material,
-        faces=faces.astype(np.int32),
-        vert_part=PART[template.part.numpy()],
-        mean=carried(template.mean.numpy()) + np.array([1.0, -4.0, 2.0]),
-        id=carried(template.identity_basis[:SHAPES].numpy()),
-        ex=carried(np.stack([template.expression(arkit).numpy() for arkit in smile])),
-        ex_names=np.array(["mouthSmile_L", "mouthSmile_R", "jawOpen"]),
-        lm68=template.landmarks.numpy(),
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def ict(folder: Path, template: Template) -> IctHead:
-    return load_ict(folder, template)
+def ict(ict_folder: Path, template: Template) -> IctHead:
+    return load_ict(ict_folder, template)
 
 
 def test_lands_in_the_templates_frame(ict: IctHead, template: Template) -> None:
@@ -98,7 +62,7 @@ def test_template_coefficients_of_its_people(ict: IctHead, template: Template) -
     for weights in ([0, 0, 0], [1.5, 0, 0], [0, -1, 1]):
         found = ict.to_template @ np.append(1.0, weights)
         wanted = np.zeros(len(found))
-        wanted[:SHAPES] = weights
+        wanted[:ICT_SHAPES] = weights
         shape = np.tensordot(found - wanted, template.identity_basis.numpy(), 1)
         assert np.linalg.norm(shape, axis=1).mean() * 360 < 1.0, weights  # millimetres
 

@@ -341,10 +341,11 @@ def draw_progress(box: bpy.types.UILayout, state: JobState, now: float) -> None:
 def draw_job_buttons(box: bpy.types.UILayout, job: Job, now: float) -> None:
     """What can be done with the job of this scene now."""
     state = job.state
+    asked = state.stopping or state.finishing
+    if state.active and not asked and state.stage in ("geometry", "texture"):
+        box.operator(generate.KeepJob.bl_idname, icon="CHECKMARK").job = job.id
     row = box.row(align=True)
     if state.active:
-        if not state.stopping and not state.finishing and state.stage in ("geometry", "texture"):
-            row.operator(generate.KeepJob.bl_idname, icon="CHECKMARK").job = job.id
         late = job.stop_is_late(now)
         cancel = row.row(align=True)
         cancel.enabled = late or not state.stopping

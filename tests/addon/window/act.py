@@ -31,6 +31,10 @@ class Actor:
         self.folder = folder
         self.orders = json.loads((folder / "act.json").read_text(encoding="utf-8"))
         self.filled = False
+        self.seen: list[str] = []  # what the viewport was turned to
+        # The job's phase, and what the viewport showed, when the sidebar was drawn last.
+        self.drawn: list[str] = []
+        bpy.types.SpaceView3D.draw_handler_add(self.sidebar_is_drawn, (), "UI", "POST_PIXEL")
         self.last = time.perf_counter()
         self.longest_pause = 0.0  # between two of our turns: how long Blender was busy
         preferences = bpy.context.preferences.addons[NAME].preferences
@@ -53,6 +57,7 @@ class Actor:
             if not self.filled:
                 self.filled = True
                 self.fill()
+        self.look(area)
         self.tell(area, sidebar)
         if (self.folder / "quit").exists():
             bpy.ops.wm.quit_blender()
@@ -64,6 +69,21 @@ class Actor:
             if area.type == "VIEW_3D":
                 return area, next(region for region in area.regions if region.type == "UI")
         return None, None
+
+    def sidebar_is_drawn(self) -> None:
+        """Blender calls this after it has drawn the sidebar."""
+        job = sys.modules[f"{NAME}.addon.session"].session().job_of(bpy.context.scene)
+        self.drawn = ["none" if job is None else job.state.phase, *self.seen]
+
+    def look(self, area: Any) -> None:
+        """Turn the viewport to the preview, and later to the head."""
+        meshes = [item.name for item in bpy.data.objects if item.type == "MESH"]
+        if self.filled and len(meshes) == 1 and meshes != self.seen:
+            self.seen = meshes
+            region = next(region for region in area.regions if region.type == "WINDOW")
+            window = bpy.context.window_manager.windows[0]
+            with bpy.context.temp_override(window=window, area=area, region=region):
+                bpy.ops.idto3d.look_at_head(item=meshes[0])
 
     def fill(self) -> None:
         """What an artist fills in; the default cube goes."""
@@ -104,6 +124,7 @@ class Actor:
                 if item.type == "MESH"
             },
             "preview": any("idto3d_preview" in item for item in bpy.data.objects),
+            "drawn": self.drawn,
             "problem": current.problem,
             "longest pause": self.longest_pause,
         }

@@ -95,9 +95,8 @@ def story(place: Path) -> Story:
     """Open Blender, press N for the sidebar, click Generate Head, wait for the head."""
     states, pictures = {}, {}
 
-    def look(name: str, state: dict[str, Any], at_rest: bool = True) -> None:
-        picture = window.settled_picture() if at_rest else window.picture()
-        states[name], pictures[name] = state, picture
+    def look(name: str, state: dict[str, Any]) -> None:
+        states[name] = state
         pictures[name].save(PICTURES / f"{name}.png")
 
     PICTURES.mkdir(parents=True, exist_ok=True)
@@ -108,12 +107,16 @@ def story(place: Path) -> Story:
             top = window.wait(bool)["window"][1] - bottom - height
             window.key("n", left + width // 2, top + height // 2)
             state = window.wait(lambda state: state["checked"] and state["forecast"])
+            pictures["start"] = window.settled_picture()
             look("start", state)
             window.click(*tallest_button(pictures["start"], tuple(state["sidebar"])))
             window.wait(lambda state: state["phase"] in ("starting", "running"))
-            state = window.wait(lambda state: state["phase"] == "running" and state["preview"])
-            look("middle", state, at_rest=False)
-            look("end", window.wait(lambda state: state["phase"] == "done" and state["objects"]))
+            state = window.wait(lambda state: state["drawn"] == ["running", "Ada (preview)"])
+            pictures["middle"] = window.picture()
+            look("middle", state)
+            window.wait(lambda state: state["drawn"] == ["done", "Ada"])
+            pictures["end"] = window.settled_picture()
+            look("end", window.state())
         finally:
             code = window.close()
     return Story(states, pictures, window.log(), code)

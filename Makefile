@@ -36,7 +36,7 @@ demo: setup blender
 	@echo "Look at $(DEMO)/overview.png"
 
 test: lint blender tests/node/node_modules
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 # Screenshots are then in out/window/.
 test-window: $(VENV)/.installed-dev blender

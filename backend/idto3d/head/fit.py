@@ -19,11 +19,11 @@ from idto3d.identity.landmarks import Landmarks
 from idto3d.settings import HEAD_METRES
 
 # What the template can't meet and two people would not mark alike, in units: along the jaw and the
-# other landmarks. Measured between heads of another kind and their nearest template.
+# other landmarks.
 JAW_ERROR, ERROR = 0.008 / HEAD_METRES, 0.003 / HEAD_METRES
 # The guess is held tighter than its spread, by this factor: landmarks err together, which one
-# variance a point doesn't tell. With 1, 5 of 13 people measured end farther from the truth, by up to
-# 0.14 mm; with 0.6, 4 do, by at most 0.02 mm.
+# variance a point doesn't tell. With 1, and 6 and 2 mm above, 5 of 13 held-out people ended farther
+# from the truth, by up to 0.14 mm; so it is 4, by at most 0.02 mm.
 CAUTION = 0.6
 # Share of the network's squared error that is the same in all photos of a person (measured).
 REPEATED = 0.4

@@ -108,13 +108,21 @@ def kill_a_worker(bpy: Any, moment: float) -> dict[str, Any]:
 
 
 def what_is_left(root: Path) -> dict[str, Any]:
-    """Marks in a job's folder and processes that are at it."""
+    """Marks in a job's folder and processes that are at it, when those that end have ended."""
     marks = ("lock", "queued", "launched", "cancel", "finish")
-    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    end = time.time() + 5.0  # a worker says that it is done, and then leaves
+    while (workers := processes(root)) and time.time() < end:
+        time.sleep(0.1)
     return {
         "left in the folder": [name for name in marks if (root / name).exists()],
-        "workers": sum(str(root) in line for line in listing.stdout.splitlines()),
+        "workers": workers,
     }
+
+
+def processes(root: Path) -> int:
+    """How many have a job's folder in their command line."""
+    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    return sum(str(root) in line for line in listing.stdout.splitlines())
 
 
 def main() -> dict[str, Any]:

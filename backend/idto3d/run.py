@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One run of the algorithm: what its steps share, and a loop that can stop and go on."""
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -138,7 +139,7 @@ class Loop:
 
     def __init__(self, run: Run, stage: str, total: int, first: int) -> None:
         self.run, self.stage, self.total, self.first = run, stage, total, first
-        self._picture = time.monotonic()
+        self._picture = -math.inf  # of the first step at once: what is being worked on
 
     def __iter__(self) -> Iterator[int]:
         self.run.reporter.stage(self.stage, self.total)

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers.utils import logging as diffusers_logging
 from transformers import AutoTokenizer, CLIPTextModel, PreTrainedTokenizerBase
-from transformers.utils.logging import disable_progress_bar
+from transformers.utils import logging as transformers_logging
 
 from idto3d.errors import UserError
 from idto3d.prior.attention import cross_attention_processors, install_multimodal_attention
@@ -174,7 +175,8 @@ def load_prior(
     adapter = manifest.adapters.get(domain)
     needed = (*(f"{part}/" for part in PARTS), "conditioning", *([adapter] if adapter else []))
     check_files(folder, manifest, needed)
-    disable_progress_bar()
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
     unet = _read_part(UNet2DConditionModel, folder / "unet", torch_dtype=dtype)
     install_multimodal_attention(unet)
     conditioning = folder / "conditioning.safetensors"

@@ -247,3 +247,19 @@ def test_fine_photos_are_averaged(sitter: Sitter) -> None:
     plain = sitter.colours((photo, five)).albedo
     same = sitter.colours((large, (five + 0.5) * 6 - 0.5)).albedo
     assert np.abs(same - plain).mean() < 0.005
+
+
+@pytest.mark.parametrize("fringe", [False, True])
+def test_fair_hair_is_told_from_a_bald_head(sitter: Sitter, fringe: bool) -> None:
+    """Hair hardly darker than the skin, in a light from above; a fringe hides the forehead."""
+    height = sitter.positions[:, 1] - sitter.marks[24, 1]
+    above = height > (0.02 if fringe else 0.12)
+    front_or_top = (sitter.normals[:, 2] > 0) | (height > 0.12)
+    skin = np.array(LOOK.skin)
+    hair = skin * (0.5 if fringe else 0.66)
+    fair = np.where((above & front_or_top)[:, None], hair, skin)
+    light = 0.8 + 0.2 * sitter.normals[:, 1]
+    for albedo, amount in ((fair, 0.6), (np.tile(skin, (len(fair), 1)), 0.0)):
+        head = replace(sitter, albedo=albedo)
+        found = head.colours(*(head.photo(yaw, light) for yaw in (-20, 0, 20))).look
+        assert found.hair_amount >= amount if amount else found.hair_amount == 0.0

@@ -17,10 +17,8 @@ The run can stop after any step and go on from its checkpoint to the same result
 import dataclasses
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +29,7 @@ from idto3d.asset import build
 from idto3d.asset.mesh import PosedMesh
 from idto3d.asset.pictures import write_overview, write_turntable
 from idto3d.asset.preview import write_preview
-from idto3d.asset.provenance import Ingredient, describe, write_provenance
+from idto3d.asset.provenance import write_provenance
 from idto3d.assets import ASSETS
 from idto3d.attempts import Attempts
 from idto3d.guidance import Guide, chosen_expressions, draw_expressions, tone_words
@@ -41,6 +39,7 @@ from idto3d.head.stage_zero import FirstGuess, load_stage_zero
 from idto3d.head.template import Template, load_template
 from idto3d.identity import Person, open_encoder, open_finder, person_from_photos, report
 from idto3d.identity.landmarks import find_landmarks
+from idto3d.ingredients import describe_run
 from idto3d.job.protocol import JobFolder, Request
 from idto3d.job.reporter import Reporter
 from idto3d.pictures import Finished, write_progress
@@ -227,7 +226,7 @@ def optimise_geometry(run: Run, start: Start) -> HeadModel:
         head.load_state_dict(run.saved["head"])
         return head
     optimizer = torch.optim.Adam(
-        _grid_and_dense(head, settings.learning_rate), betas=(0.9, 0.99), eps=1e-10
+        head.parameter_groups(settings.learning_rate), betas=(0.9, 0.99), eps=1e-10
     )
     first = restore(run, "geometry", {"head": head, "optimizer": optimizer}, generator)
     attempts = Attempts(run, partial(guide_for, run, start), "geometry", generator)
@@ -385,64 +384,14 @@ def write_head(run: Run, start: Start, head: HeadModel, texture: TextureModel) -
     run.reporter.picture(run.folder.result / "overview.png")
     run.reporter.step(3)
     run.timings["asset"] = time.monotonic() - began
-    provenance = describe_run(run, start)
+    provenance = describe_run(run, start.person)
     write_provenance(run.folder.result / "provenance.json", provenance)
     extras = {key: provenance[key] for key in ("created", "generator", "commercial_use", "seed")}
     build.write_asset(run.folder.result, model, run.request.name, provenance["generator"], extras)
     run.reporter.step(4)
 
 
-def describe_run(run: Run, start: Start) -> dict[str, Any]:
-    """The provenance: versions, seed, prior and licences, photo hashes, settings, timings."""
-    manifest = read_manifest(run.prior_folder)
-    free_encoder = start.person.encoder == "dlib"
-    ingredients = [
-        Ingredient("prior", manifest.name, manifest.licence, manifest.licence.startswith("CC0")),
-        Ingredient("template", "MakeHuman head", "CC0-1.0", True)
-        if run.request.template is None
-        else Ingredient("template", run.template_folder.name, "the head model's own", False),
-        Ingredient("landmarks", "trained on synthetic people", "CC0-1.0", True),
-        Ingredient(
-            "identity encoder",
-            start.person.encoder,
-            "CC0-1.0" if free_encoder else "non-commercial research",
-            free_encoder,
-        ),
-    ]
-    if run.request.photo_prior:
-        photo_prior = read_manifest(run.prior_for("photo"))
-        licence = photo_prior.licence
-        ingredients.append(
-            Ingredient("photo prior", photo_prior.name, licence, licence.startswith("CC0"))
-        )
-    provenance = describe(
-        [(photo.name, photo.sha256) for photo in start.person.photos],
-        ingredients,
-        {"preset": run.request.preset, **dataclasses.asdict(run.settings)},
-        run.request.seed,
-        run.timings,
-        datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    return {
-        **provenance,
-        "likeness_consent": run.request.consent,
-        "description": run.request.description,
-        "stopped_after": run.stopped_after,
-    }
-
-
 # --- small parts --------------------------------------------------------------------------------
-
-
-def _grid_and_dense(head: HeadModel, learning_rate: float) -> list[dict[str, Any]]:
-    """Hash grids at the rate, dense layers at a fifth of it: a step touches all of the latter."""
-    grids = [
-        *head.canonical_field.grid.parameters(),
-        *head.deformation_field.grid.parameters(),
-    ]
-    known = {id(parameter) for parameter in grids}
-    dense = [parameter for parameter in head.parameters() if id(parameter) not in known]
-    return [{"params": grids, "lr": learning_rate}, {"params": dense, "lr": 0.2 * learning_rate}]
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ wrapped onto the field (the template's topology and its detail below a cell).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -95,6 +96,20 @@ class HeadModel(torch.nn.Module):
     def set_extra_state(self, state: Tensor) -> None:
         """Go on in the band of these cells."""
         self._band, self._cells = None, state
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Groups for torch's Adam: hash grids at the rate, dense layers at a fifth of it, because a
+        step touches all of the latter."""
+        grids = [
+            *self.canonical_field.grid.parameters(),
+            *self.deformation_field.grid.parameters(),
+        ]
+        known = {id(parameter) for parameter in grids}
+        dense = [parameter for parameter in self.parameters() if id(parameter) not in known]
+        return [
+            {"params": grids, "lr": learning_rate},
+            {"params": dense, "lr": 0.2 * learning_rate},
+        ]
 
     def signed_distance(self, points: Tensor) -> Tensor:
         """Template distance plus the learned residual at points (N,3): (N,), negative inside."""

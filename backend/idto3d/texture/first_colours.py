@@ -24,6 +24,7 @@ from idto3d.texture.paint import (
     SKIN,
     Look,
     ear_centre,
+    face_centimetre,
     paint_head,
     smoothstep,
 )
@@ -192,7 +193,7 @@ def lay(view: Seen, painted: np.ndarray, normals: np.ndarray, skin: np.ndarray) 
 
 def _trust(positions: np.ndarray, marks: np.ndarray, part: np.ndarray) -> np.ndarray:
     """Eyeballs, lids and the mouth's inside keep their paint: the pose is not good enough there."""
-    cm = np.linalg.norm(marks[36, :2] - marks[45, :2]) / 8.92
+    cm = face_centimetre(marks)
     trust = np.where(part == SKIN, 0.9, 0.0)
     for centre, wide, high in (
         (marks[36:42].mean(0), 2.0, 1.0),
@@ -212,7 +213,7 @@ def _stray_on_ears(
 
     They stick out, so a small error of the pose lays hair or background on them.
     """
-    centre, cm = ear_centre(marks), np.linalg.norm(marks[36, :2] - marks[45, :2]) / 8.92
+    centre, cm = ear_centre(marks), face_centimetre(marks)
     away = np.linalg.norm((positions[:, 1:] - centre) / cm / np.array([5.0, 3.0]), axis=1)
     beside = smoothstep(0.93, 0.98, np.abs(positions[:, 0]) / np.abs(marks[[0, 16], 0]).mean())
     difference = np.abs(np.log((colour + 0.05) / (painted + 0.05))).max(axis=1)
@@ -224,7 +225,7 @@ def _measure_look(
     tone: tuple[float, float, float],
 ) -> Look:  # fmt: skip
     """Skin, hair, brow and lip colours from what the photos show, relative to the guessed tone."""
-    cm = np.linalg.norm(marks[36, :2] - marks[45, :2]) / 8.92
+    cm = face_centimetre(marks)
     cheeks = np.zeros(len(positions), dtype=bool)
     for eye in (36, 45):
         centre = np.array([marks[eye, 0] * 0.85, marks[30, 1], marks[eye, 2] + cm])

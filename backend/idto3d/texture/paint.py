@@ -59,6 +59,11 @@ class Paint:
     offset: np.ndarray  # units, along the normal
 
 
+def face_centimetre(landmarks: np.ndarray) -> float:
+    """A face centimetre in the units of landmarks (68,3)."""
+    return float(np.linalg.norm(landmarks[36, :2] - landmarks[45, :2]) / OUTER_EYE_DISTANCE)
+
+
 def smoothstep(low: float | np.ndarray, high: float | np.ndarray, x: np.ndarray) -> np.ndarray:
     t = np.clip((x - low) / (high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
@@ -112,7 +117,7 @@ def hair_mask(positions: np.ndarray, landmarks: np.ndarray, look: Look) -> np.nd
     """Weight (V,) in [0,1] of scalp hair: forehead line, temples, nape, free ears."""
     if look.hair_amount <= 0:
         return np.zeros(len(positions))
-    cm = float(np.linalg.norm(landmarks[36, :2] - landmarks[45, :2]) / OUTER_EYE_DISTANCE)
+    cm = face_centimetre(landmarks)
     p = positions
     eye_height = landmarks[36, 1]
     forehead = landmarks[24, 1] + (4.6 + look.hairline) * cm
@@ -138,7 +143,7 @@ def hair_mask(positions: np.ndarray, landmarks: np.ndarray, look: Look) -> np.nd
 
 def ear_centre(landmarks: np.ndarray) -> np.ndarray:
     """Height and depth (2,) of the ears' middle, from the nose bridge and the jaw's ends."""
-    cm = float(np.linalg.norm(landmarks[36, :2] - landmarks[45, :2]) / OUTER_EYE_DISTANCE)
+    cm = face_centimetre(landmarks)
     return np.array([landmarks[28, 1] + 2.4 * cm, landmarks[0, 2] - 3.8 * cm])
 
 
@@ -156,7 +161,7 @@ def paint_head(
     in [0,1], how far a skin vertex faces forward; eyes (2,3) centres of the left and right
     eyeball.
     """
-    cm = float(np.linalg.norm(landmarks[36, :2] - landmarks[45, :2]) / OUTER_EYE_DISTANCE)
+    cm = face_centimetre(landmarks)
     p, q = positions, positions[:, :2]
     scaled = p / cm
     count = len(p)

@@ -13,6 +13,8 @@ import warp as wp
 wp.set_module_options({"fuse_fp": False})
 
 EMPTY_KEY = wp.constant(wp.uint64(0xFFFFFFFFFFFFFFFF))
+# The z/w of a projected vertex that lies behind the camera: beyond every other.
+BEHIND = wp.constant(1.0e30)
 
 
 @wp.func
@@ -31,8 +33,21 @@ def cross2(ax: float, ay: float, bx: float, by: float) -> float:
 
 
 @wp.kernel(enable_backward=False)
+def project(
+    clip: wp.array2d(dtype=wp.vec4), height: int, width: int, position: wp.array2d(dtype=wp.vec3)
+):
+    """Vertices as (column, row, z/w); behind the camera z/w is BEHIND."""
+    image, vertex = wp.tid()
+    corner = clip[image, vertex]
+    if corner[3] > 0.0:
+        position[image, vertex] = to_pixels(corner, height, width)
+    else:
+        position[image, vertex] = wp.vec3(0.0, 0.0, BEHIND)
+
+
+@wp.kernel(enable_backward=False)
 def nearest_face(
-    clip: wp.array2d(dtype=wp.vec4),
+    position: wp.array2d(dtype=wp.vec3),
     faces: wp.array(dtype=wp.vec3i),
     height: int,
     width: int,
@@ -40,15 +55,12 @@ def nearest_face(
 ):
     image, face = wp.tid()
     corner = faces[face]
-    clip0 = clip[image, corner[0]]
-    clip1 = clip[image, corner[1]]
-    clip2 = clip[image, corner[2]]
+    p0 = position[image, corner[0]]
+    p1 = position[image, corner[1]]
+    p2 = position[image, corner[2]]
     # Triangles that reach behind the camera are dropped, not clipped.
-    if wp.min(wp.min(clip0[3], clip1[3]), clip2[3]) <= 0.0:
+    if wp.max(wp.max(p0[2], p1[2]), p2[2]) >= BEHIND:
         return
-    p0 = to_pixels(clip0, height, width)
-    p1 = to_pixels(clip1, height, width)
-    p2 = to_pixels(clip2, height, width)
     # Clamping before the conversion keeps far off-screen coordinates inside int32.
     left = wp.ceil(wp.max(wp.min(wp.min(p0[0], p1[0]), p2[0]), 0.0))
     right = wp.floor(wp.min(wp.max(wp.max(p0[0], p1[0]), p2[0]), float(width - 1)))
@@ -86,6 +98,21 @@ def unpack_face(key: wp.array3d(dtype=wp.uint64), face: wp.array3d(dtype=int)):
         face[image, row, column] = int(packed & wp.uint64(0xFFFFFFFF))
 
 
+@wp.func
+def edge_functions(clip0: wp.vec4, clip1: wp.vec4, clip2: wp.vec4, x: float, y: float) -> wp.vec3:
+    """Barycentric coordinates times a factor, at (x, y) in normalised device coordinates.
+
+    Homogeneous edge functions (Olano and Greer 1997, section 3): no division by w.
+    """
+    x0 = clip0[0] - x * clip0[3]
+    y0 = clip0[1] - y * clip0[3]
+    x1 = clip1[0] - x * clip1[3]
+    y1 = clip1[1] - y * clip1[3]
+    x2 = clip2[0] - x * clip2[3]
+    y2 = clip2[1] - y * clip2[3]
+    return wp.vec3(cross2(x1, y1, x2, y2), cross2(x2, y2, x0, y0), cross2(x0, y0, x1, y1))
+
+
 @wp.kernel
 def barycentric(
     clip: wp.array2d(dtype=wp.vec4),
@@ -94,7 +121,6 @@ def barycentric(
     barycentric: wp.array3d(dtype=wp.vec3),
     depth: wp.array3d(dtype=float),
 ):
-    """Homogeneous edge functions (Olano and Greer 1997, section 3): no division by w."""
     image, row, column = wp.tid()
     index = face[image, row, column]
     if index >= 0:
@@ -105,17 +131,8 @@ def barycentric(
         # The pixel's ray in normalised device coordinates.
         x = (2.0 * float(column) + 1.0) / float(face.shape[2]) - 1.0
         y = 1.0 - (2.0 * float(row) + 1.0) / float(face.shape[1])
-        x0 = clip0[0] - x * clip0[3]
-        y0 = clip0[1] - y * clip0[3]
-        x1 = clip1[0] - x * clip1[3]
-        y1 = clip1[1] - y * clip1[3]
-        x2 = clip2[0] - x * clip2[3]
-        y2 = clip2[1] - y * clip2[3]
-        edge0 = cross2(x1, y1, x2, y2)
-        edge1 = cross2(x2, y2, x0, y0)
-        edge2 = cross2(x0, y0, x1, y1)
-        scale = 1.0 / (edge0 + edge1 + edge2)
-        weight = wp.vec3(edge0 * scale, edge1 * scale, edge2 * scale)
+        edge = edge_functions(clip0, clip1, clip2, x, y)
+        weight = edge / (edge[0] + edge[1] + edge[2])
         barycentric[image, row, column] = weight
         depth[image, row, column] = (
             weight[0] * clip0[2] + weight[1] * clip1[2] + weight[2] * clip2[2]
@@ -143,6 +160,48 @@ def interpolate(
                 + weight[1] * attributes[source, corner[1], channel]
                 + weight[2] * attributes[source, corner[2], channel]
             )
+
+
+@wp.kernel(enable_backward=False)
+def mean_normal_colours(
+    key: wp.array3d(dtype=wp.uint64),
+    clip: wp.array2d(dtype=wp.vec4),
+    faces: wp.array(dtype=wp.vec3i),
+    normal: wp.array2d(dtype=wp.vec3),
+    rotation: wp.array(dtype=wp.mat33),
+    factor: int,
+    colour: wp.array3d(dtype=wp.vec3),
+):
+    """Per image and pixel: the mean over factor x factor samples of what `barycentric`,
+    `interpolate` and `normal_colours` would give each, without storing any of it."""
+    image, row, column = wp.tid()
+    total = wp.vec3(0.0, 0.0, 0.0)
+    for down in range(factor):
+        for right in range(factor):
+            sample_row = row * factor + down
+            sample_column = column * factor + right
+            packed = key[image, sample_row, sample_column]
+            if packed == EMPTY_KEY:
+                total += wp.vec3(1.0, 1.0, 1.0)
+            else:
+                corner = faces[int(packed & wp.uint64(0xFFFFFFFF))]
+                clip0 = clip[image, corner[0]]
+                clip1 = clip[image, corner[1]]
+                clip2 = clip[image, corner[2]]
+                x = (2.0 * float(sample_column) + 1.0) / float(key.shape[2]) - 1.0
+                y = 1.0 - (2.0 * float(sample_row) + 1.0) / float(key.shape[1])
+                edge = edge_functions(clip0, clip1, clip2, x, y)
+                weight = edge / (edge[0] + edge[1] + edge[2])
+                unit = wp.normalize(
+                    rotation[image]
+                    * (
+                        weight[0] * normal[image, corner[0]]
+                        + weight[1] * normal[image, corner[1]]
+                        + weight[2] * normal[image, corner[2]]
+                    )
+                )
+                total += wp.vec3(0.5 * unit[0] + 0.5, 0.5 * unit[1] + 0.5, 0.5 * unit[2] + 0.5)
+    colour[image, row, column] = total / float(factor * factor)
 
 
 @wp.kernel

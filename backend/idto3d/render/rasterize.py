@@ -28,6 +28,7 @@ class Fragments:
     face: Tensor  # (B,H,W) int32, index into faces, -1 where empty
     barycentric: Tensor  # (B,H,W,3) float32, perspective-correct; zero where empty
     depth: Tensor  # (B,H,W) float32, z/w in [-1,1], 1 where empty; carries no gradient
+    position: Tensor  # (B,V,3) float32, vertices as column, row, z/w; carries no gradient
 
     @property
     def mask(self) -> Tensor:
@@ -114,19 +115,41 @@ def rasterize(clip: Tensor, faces: Tensor, height: int, width: int) -> Fragments
     """
     clip = clip.contiguous().float()
     faces = faces.to(torch.int32).contiguous()
-    shape = (clip.shape[0], height, width)
-    key = torch.full(shape, -1, dtype=torch.int64, device=clip.device)
-    face = torch.empty(shape, dtype=torch.int32, device=clip.device)
-    key_array = array(key, wp.uint64)
+    position = project(clip, height, width)
+    key = nearest_faces(position, faces, height, width)
+    face = torch.empty(key.shape, dtype=torch.int32, device=clip.device)
+    launch(kernels.unpack_face, key.shape, [array(key, wp.uint64)], [array(face)])
+    barycentric, depth = _Barycentric.apply(clip, faces, face)
+    return Fragments(face, barycentric, depth, position)
+
+
+def project(clip: Tensor, height: int, width: int) -> Tensor:
+    """Clip positions (B,V,4) as column, row and z/w, (B,V,3), pixel centres at whole numbers.
+
+    Behind the camera z/w is `kernels.BEHIND`. Carries no gradient.
+    """
+    position = torch.empty(*clip.shape[:2], 3, device=clip.device)
+    launch(
+        kernels.project,
+        clip.shape[:2],
+        [array(clip, wp.vec4), height, width],
+        [array(position, wp.vec3)],
+    )
+    return position
+
+
+def nearest_faces(position: Tensor, faces: Tensor, height: int, width: int) -> Tensor:
+    """(B,height,width) int64: depth and index of the nearest face of faces (F,3) int32 at each
+    pixel centre, packed as `kernels.nearest_face` does; -1 where none is."""
+    shape = (len(position), height, width)
+    key = torch.full(shape, -1, dtype=torch.int64, device=position.device)
     launch(
         kernels.nearest_face,
-        (clip.shape[0], faces.shape[0]),
-        [array(clip, wp.vec4), array(faces, wp.vec3i), height, width],
-        [key_array],
+        (len(position), len(faces)),
+        [array(position, wp.vec3), array(faces, wp.vec3i), height, width],
+        [array(key, wp.uint64)],
     )
-    launch(kernels.unpack_face, shape, [key_array], [array(face)])
-    barycentric, depth = _Barycentric.apply(clip, faces, face)
-    return Fragments(face, barycentric, depth)
+    return key
 
 
 def interpolate(attributes: Tensor, fragments: Fragments, faces: Tensor) -> Tensor:
@@ -166,4 +189,5 @@ def antialias(
         half_edge_partners(faces) if partners is None else partners,
         fragments.face,
         fragments.depth,
+        fragments.position,
     )

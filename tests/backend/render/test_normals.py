@@ -92,6 +92,7 @@ def test_image_and_gradient_agree_with_the_twin():
 
 def test_supersampled_normals_are_the_mean_of_smaller_pixels():
     vertices, faces = icosphere(4, radius=0.4)
+    faces = faces[200:]  # through the hole its inside shows
     cameras = orbit(torch.tensor([0.0, 60.0]), 10.0)
     image = supersampled_normals(vertices.expand(2, -1, -1), faces, cameras, 32, factor=4)
     fine, _ = camera_normals_image(vertices, faces, cameras, 128, antialiased=False)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rasterizing and interpolating against analytic shapes and against the torch twins."""
 
+import dataclasses
 import math
 
 import pytest
@@ -141,7 +142,7 @@ def test_interpolation_and_its_gradients_agree_with_the_twin(batched):
     shape = (2, 120, 5) if batched else (120, 5)
     attributes = torch.randn(shape, generator=generator, requires_grad=True)
     barycentric = fragments.barycentric.clone().requires_grad_()
-    fragments = type(fragments)(fragments.face, barycentric, fragments.depth)
+    fragments = dataclasses.replace(fragments, barycentric=barycentric)
     weight = torch.randn(2, 32, 32, 5, generator=generator)
     image = interpolate(attributes, fragments, faces)
     (image * weight).sum().backward()

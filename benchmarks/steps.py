@@ -11,6 +11,7 @@ from idto3d.assets import ASSETS, expression_names
 from idto3d.guidance import Guide, chosen_expressions, draw_expressions
 from idto3d.head.model import HeadModel
 from idto3d.head.photo_pose import FIVE_POINTS, solve_pose
+from idto3d.head.subdivide import coarse_faces
 from idto3d.head.template import load_template
 from idto3d.prior.condition import stack_conditions
 from idto3d.prior.load import compile_blocks, load_prior
@@ -48,6 +49,7 @@ class Subject:
         plan = plan or MemoryPlan()
         dtype = torch.bfloat16 if plan.half else torch.float32
         prior = load_prior(self.prior, domain, self.device, dtype, plan=plan)
+        faces = coarse_faces(self.faces)
         if compiled:
             compile_blocks(prior)
         return Guide(
@@ -56,8 +58,8 @@ class Subject:
             "a young woman",
             "pale skin",
             self.names,
-            self.canonical + self.motions,
-            self.faces,
+            (self.canonical + self.motions)[:, : int(faces.max()) + 1].contiguous(),
+            faces,
             plan,
         )
 
@@ -89,7 +91,10 @@ class GeometryStep:
         self.subject = subject
         self.head = subject.head(settings)
         self.optimizer = torch.optim.Adam(
-            self.head.parameters(), settings.learning_rate, betas=(0.9, 0.99), eps=1e-10
+            self.head.parameter_groups(settings.learning_rate),
+            betas=(0.9, 0.99),
+            eps=1e-10,
+            fused=True,
         )
         self.generator = torch.Generator().manual_seed(4)
 
@@ -100,8 +105,9 @@ class GeometryStep:
         chosen = self.draw()
         surface = self.head.wrapped(chosen) if self.wrapped else self.head.extracted(chosen)
         images, _ = camera_normals_image(
-            surface.posed(), surface.faces, cameras, self.guide.image_size
-        )
+            surface.posed(), surface.faces, cameras, self.guide.image_size,
+            partners=surface.partners,
+        )  # fmt: skip
         distilled = self.guide.gradient(
             images,
             cameras,
@@ -151,7 +157,7 @@ class TextureStep:
         self.subject = subject
         self.texture = subject.texture(settings)
         self.optimizer = torch.optim.Adam(
-            self.texture.parameter_groups(), betas=(0.9, 0.99), eps=1e-10
+            self.texture.parameter_groups(), betas=(0.9, 0.99), eps=1e-10, fused=True
         )
         self.generator = torch.Generator().manual_seed(5)
 

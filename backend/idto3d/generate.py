@@ -36,6 +36,7 @@ from idto3d.guidance import Guide, chosen_expressions, draw_expressions, tone_wo
 from idto3d.head.fit import PhotoFit, fit_head
 from idto3d.head.model import HeadModel
 from idto3d.head.stage_zero import FirstGuess, load_stage_zero
+from idto3d.head.subdivide import coarse_faces
 from idto3d.head.template import Template, load_template
 from idto3d.identity import Person, open_encoder, open_finder, person_from_photos, report
 from idto3d.identity.landmarks import find_landmarks
@@ -195,7 +196,8 @@ def guide_for(run: Run, start: Start, domain: str) -> Guide:
     prior = load_prior(run.prior_for(domain), domain, run.device, number_format(run), plan=run.plan)
     if run.device.type == "cuda" and run.settings.speed.compiled:
         compile_blocks(prior)
-    hint = start.bare + start.motions
+    faces = coarse_faces(start.template.faces)
+    hint = (start.bare + start.motions)[:, : int(faces.max()) + 1].contiguous()
     return Guide(
         prior,
         torch.from_numpy(start.person.embeddings).to(run.device),
@@ -203,7 +205,7 @@ def guide_for(run: Run, start: Start, domain: str) -> Guide:
         " and ".join(filter(None, (tone_words(start.guess.tone), run.request.description))),
         start.expressions,
         hint.to(run.device),
-        start.template.faces.to(run.device),
+        faces.to(run.device),
         run.plan,
     )
 
@@ -226,7 +228,7 @@ def optimise_geometry(run: Run, start: Start) -> HeadModel:
         head.load_state_dict(run.saved["head"])
         return head
     optimizer = torch.optim.Adam(
-        head.parameter_groups(settings.learning_rate), betas=(0.9, 0.99), eps=1e-10
+        head.parameter_groups(settings.learning_rate), betas=(0.9, 0.99), eps=1e-10, fused=True
     )
     first = restore(run, "geometry", {"head": head, "optimizer": optimizer}, generator)
     attempts = Attempts(run, partial(guide_for, run, start), "geometry", generator)
@@ -244,8 +246,9 @@ def optimise_geometry(run: Run, start: Start) -> HeadModel:
         )
         surface = head.wrapped(chosen) if progress >= settings.wrap_from else head.extracted(chosen)
         images, _ = camera_normals_image(
-            surface.posed(), surface.faces, cameras.to(run.device), guide.image_size
-        )
+            surface.posed(), surface.faces, cameras.to(run.device), guide.image_size,
+            partners=surface.partners,
+        )  # fmt: skip
         timesteps = draw_timesteps(phases, progress, settings.views, generator)
         distilled = guide.gradient(
             images, cameras.to(run.device), chosen, timesteps, generator, distillation
@@ -291,7 +294,9 @@ def optimise_texture(
     if run.saved.get("stage") == "asset":
         texture.load_state_dict(run.saved["texture"])
         return texture
-    optimizer = torch.optim.Adam(texture.parameter_groups(), betas=(0.9, 0.99), eps=1e-10)
+    optimizer = torch.optim.Adam(
+        texture.parameter_groups(), betas=(0.9, 0.99), eps=1e-10, fused=True
+    )
     first = restore(run, "texture", {"texture": texture, "optimizer": optimizer}, generator)
     attempts = Attempts(run, partial(guide_for, run, start), "albedo", generator)
     refine_from = settings.iterations - settings.refine_iterations

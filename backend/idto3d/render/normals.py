@@ -115,6 +115,7 @@ def camera_normals_image(
     silhouettes and carry the silhouette's gradient; partners as in `antialias`.
     """
     clip = transform(vertices, cameras)
+    faces = faces.to(torch.int32).contiguous()
     fragments = rasterize(clip, faces, size, size)
     normal = interpolate(vertex_normals(vertices, faces), fragments, faces)
     image = _NormalColours.apply(normal, cameras.view[:, :3, :3], fragments.face)

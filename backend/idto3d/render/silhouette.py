@@ -95,7 +95,7 @@ def blend_silhouettes(
     first = (batch * height + row) * width + column
     second = first + torch.where(axis == 0, 1, width)
     corner = torch.stack([(half_edge + 1) % 3, (half_edge + 2) % 3])
-    vertex = faces.reshape(-1).long()[half_edge // 3 * 3 + corner]
+    vertex = faces.view(-1)[half_edge // 3 * 3 + corner].long()
     ends = clip.reshape(-1, 4).index_select(0, (batch * clip.shape[1] + vertex).reshape(-1))
     ends = ends.view(2, -1, 4)
     # Pixel coordinates with centres at whole numbers; run lies along the pair, scan across it.

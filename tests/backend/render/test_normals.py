@@ -92,13 +92,16 @@ def test_image_and_gradient_agree_with_the_twin():
 
 def test_supersampled_normals_are_the_mean_of_smaller_pixels():
     vertices, faces = icosphere(4, radius=0.4)
-    faces = faces[200:]  # through the hole its inside shows
     cameras = orbit(torch.tensor([0.0, 60.0]), 10.0)
     image = supersampled_normals(vertices.expand(2, -1, -1), faces, cameras, 32, factor=4)
     fine, _ = camera_normals_image(vertices, faces, cameras, 128, antialiased=False)
     assert torch.allclose(image, fine.view(2, 32, 4, 32, 4, 3).mean((2, 4)), atol=1e-6)
     smooth, _ = camera_normals_image(vertices, faces, cameras, 32)
     assert (image - smooth).abs().max() < 0.12
+    # Through a hole the inside shows: faces seen from behind.
+    image = supersampled_normals(vertices, faces[800:], cameras, 32)
+    fine, _ = camera_normals_image(vertices, faces[800:], cameras, 64, antialiased=False)
+    assert torch.allclose(image, fine.view(2, 32, 2, 32, 2, 3).mean((2, 4)), atol=1e-6)
 
 
 def test_gradient_of_the_image_turns_normals_the_right_way():

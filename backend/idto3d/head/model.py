@@ -61,8 +61,8 @@ class HeadModel(torch.nn.Module):
     of Loop's subdivision of a coarser mesh; expressions (K,V,3): its displacements from canonical
     to each expression.
 
-    What is learned of an expression is asked for at the C coarse vertices and subdivided: skin moves
-    over centimetres, and their edges are half of one.
+    What is learned of an expression is asked for at the C coarse vertices and subdivided: skin
+    moves over centimetres, and their edges are half of one.
     """
 
     def __init__(
@@ -85,6 +85,8 @@ class HeadModel(torch.nn.Module):
         self._subdivide = loop_operator(self._coarse_faces, self._coarse)
         self._umbrella = umbrella_operator(faces, len(canonical))
         self._coarse_umbrella = umbrella_operator(self._coarse_faces, self._coarse)
+        self._edge = _mean_edge(canonical, faces)
+        self._coarse_edge = _mean_edge(canonical, self._coarse_faces)
         self.canonical_field = CanonicalField(
             CanonicalFieldSettings(max_displacement=settings.max_displacement),
             settings.lattice_resolution,
@@ -181,13 +183,11 @@ class HeadModel(torch.nn.Module):
         shape, motion = (change / self.settings.max_displacement
                          for change in (surface.shape, surface.motion))  # fmt: skip
         if surface.faces is self.faces:
-            laplacian = self._umbrella(shape)
+            bend = _roughness(self._umbrella(shape), self._edge)
         else:
-            laplacian = umbrella_laplacian(shape, surface.faces)
-        vertices = surface.vertices.detach()
-        bend = _roughness(laplacian, _mean_edge(vertices, surface.faces)) + _roughness(
-            self._coarse_umbrella(motion), _mean_edge(self.template, self._coarse_faces)
-        ) * len(motion)
+            edge = _mean_edge(surface.vertices.detach(), surface.faces)
+            bend = _roughness(umbrella_laplacian(shape, surface.faces), edge)
+        bend = bend + len(motion) * _roughness(self._coarse_umbrella(motion), self._coarse_edge)
         size = shape.square().sum(-1).mean() + motion.square().sum(-1).mean() * len(motion)
         return bend / (1 + len(motion)), size / (1 + len(motion))
 

@@ -163,6 +163,48 @@ def interpolate(
 
 
 @wp.kernel(enable_backward=False)
+def spread(
+    gradient: wp.array4d(dtype=float),
+    faces: wp.array(dtype=wp.vec3i),
+    face: wp.array3d(dtype=int),
+    barycentric: wp.array3d(dtype=wp.vec3),
+    attribute_gradient: wp.array3d(dtype=float),
+):
+    """The adjoint of `interpolate` for the attributes alone, at half the price of the whole."""
+    image, row, column = wp.tid()
+    index = face[image, row, column]
+    if index >= 0:
+        corner = faces[index]
+        weight = barycentric[image, row, column]
+        source = wp.min(image, attribute_gradient.shape[0] - 1)
+        for channel in range(attribute_gradient.shape[2]):
+            value = gradient[image, row, column, channel]
+            wp.atomic_add(attribute_gradient, source, corner[0], channel, weight[0] * value)
+            wp.atomic_add(attribute_gradient, source, corner[1], channel, weight[1] * value)
+            wp.atomic_add(attribute_gradient, source, corner[2], channel, weight[2] * value)
+
+
+@wp.kernel
+def mean_on_white(
+    samples: wp.array3d(dtype=wp.vec3),
+    face: wp.array3d(dtype=int),
+    factor: int,
+    image_out: wp.array3d(dtype=wp.vec3),
+):
+    """Per pixel: the mean of factor x factor colours, white where no face is."""
+    image, row, column = wp.tid()
+    share = 1.0 / float(factor * factor)
+    for down in range(factor):
+        for right in range(factor):
+            sample_row = row * factor + down
+            sample_column = column * factor + right
+            if face[image, sample_row, sample_column] >= 0:
+                image_out[image, row, column] += share * samples[image, sample_row, sample_column]
+            else:
+                image_out[image, row, column] += wp.vec3(share, share, share)
+
+
+@wp.kernel(enable_backward=False)
 def mean_normal_colours(
     key: wp.array3d(dtype=wp.uint64),
     clip: wp.array2d(dtype=wp.vec4),

@@ -35,6 +35,11 @@ class Fragments:
         """(B,H,W,1) float32, one where a face is seen."""
         return (self.face >= 0).float().unsqueeze(-1)
 
+    def image(self, index: int) -> "Fragments":
+        """One image's, with the batch dimension."""
+        one = slice(index, index + 1)
+        return Fragments(self.face[one], self.barycentric[one], self.depth[one], self.position[one])
+
 
 class _Barycentric(torch.autograd.Function):
     """clip (B,V,4), faces (F,3) int32, face (B,H,W) -> barycentric (B,H,W,3), depth (B,H,W)."""
@@ -88,9 +93,18 @@ class _Interpolate(torch.autograd.Function):
         return image
 
     @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         attributes, barycentric, faces, face, image = context.saved_tensors
         attribute_gradient = torch.zeros_like(attributes)
+        if not context.needs_input_grad[1]:
+            launch(
+                kernels.spread,
+                face.shape,
+                [array(gradients[0].contiguous()), array(faces, wp.vec3i), array(face),
+                 array(barycentric, wp.vec3)],
+                [array(attribute_gradient)],
+            )  # fmt: skip
+            return attribute_gradient, None, None, None
         barycentric_gradient = torch.zeros_like(barycentric)
         launch(
             kernels.interpolate,
@@ -103,6 +117,54 @@ class _Interpolate(torch.autograd.Function):
             [array(gradients[0].contiguous())],
         )  # fmt: skip
         return attribute_gradient, barycentric_gradient, None, None
+
+
+class _MeanOnWhite(torch.autograd.Function):
+    """samples (B,H,W,3), face (B,H,W), factor -> image (B,H/factor,W/factor,3)."""
+
+    @staticmethod
+    def forward(context: Any, samples: Tensor, face: Tensor, factor: int) -> Tensor:
+        height, width = face.shape[1] // factor, face.shape[2] // factor
+        image = torch.zeros(len(face), height, width, 3, device=face.device)
+        context.save_for_backward(samples, face, image)
+        context.factor = factor
+        _MeanOnWhite._launch(samples, face, factor, image)
+        return image
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        samples, face, image = context.saved_tensors
+        gradient = torch.zeros_like(samples)
+        _MeanOnWhite._launch(
+            samples, face, context.factor, image, (gradient, gradients[0].contiguous())
+        )
+        return gradient, None, None
+
+    @staticmethod
+    def _launch(
+        samples: Tensor,
+        face: Tensor,
+        factor: int,
+        image: Tensor,
+        gradients: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        """The kernel, or with the gradients of samples and image its adjoint."""
+        launch(
+            kernels.mean_on_white,
+            image.shape[:3],
+            [array(samples, wp.vec3), array(face), factor],
+            [array(image, wp.vec3)],
+            gradients and [array(gradients[0], wp.vec3), None, 0],
+            gradients and [array(gradients[1], wp.vec3)],
+        )
+
+
+def mean_on_white(samples: Tensor, fragments: Fragments, factor: int) -> Tensor:
+    """Colours (B,H,W,3) of these fragments on white, as the mean of factor x factor samples.
+
+    (B,H/factor,W/factor,3), differentiable with respect to the colours.
+    """
+    return _MeanOnWhite.apply(samples.contiguous(), fragments.face, factor)
 
 
 def rasterize(clip: Tensor, faces: Tensor, height: int, width: int) -> Fragments:

@@ -51,7 +51,8 @@ def find_crossings(
 ) -> tuple[Tensor, Tensor]:
     """Pixel pairs that a visible silhouette edge separates.
 
-    faces (F,3) int32; partners (3F,) int32; position (B,V,3), face and depth (B,H,W) of the fragments.
+    faces (F,3) int32; partners (3F,) int32; position (B,V,3), face and depth (B,H,W) of the
+    fragments.
     Returns pair (M,4) int64 rows (axis, image, row, column), axis 0 for the pair with the pixel to
     the right and 1 for the one below, and half_edge (M,) int64.
     """

@@ -11,7 +11,6 @@ from idto3d.assets import ASSETS, expression_names
 from idto3d.guidance import Guide, chosen_expressions, draw_expressions
 from idto3d.head.model import HeadModel
 from idto3d.head.photo_pose import FIVE_POINTS, solve_pose
-from idto3d.head.subdivide import coarse_faces
 from idto3d.head.template import load_template
 from idto3d.prior.condition import stack_conditions
 from idto3d.prior.load import compile_blocks, load_prior
@@ -49,7 +48,6 @@ class Subject:
         plan = plan or MemoryPlan()
         dtype = torch.bfloat16 if plan.half else torch.float32
         prior = load_prior(self.prior, domain, self.device, dtype, plan=plan)
-        faces = coarse_faces(self.faces)
         if compiled:
             compile_blocks(prior)
         return Guide(
@@ -58,8 +56,8 @@ class Subject:
             "a young woman",
             "pale skin",
             self.names,
-            (self.canonical + self.motions)[:, : int(faces.max()) + 1].contiguous(),
-            faces,
+            self.canonical + self.motions,
+            self.faces,
             plan,
         )
 

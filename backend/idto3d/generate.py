@@ -36,7 +36,6 @@ from idto3d.guidance import Guide, chosen_expressions, draw_expressions, tone_wo
 from idto3d.head.fit import PhotoFit, fit_head
 from idto3d.head.model import HeadModel
 from idto3d.head.stage_zero import FirstGuess, load_stage_zero
-from idto3d.head.subdivide import coarse_faces
 from idto3d.head.template import Template, load_template
 from idto3d.identity import Person, open_encoder, open_finder, person_from_photos, report
 from idto3d.identity.landmarks import find_landmarks
@@ -196,8 +195,7 @@ def guide_for(run: Run, start: Start, domain: str) -> Guide:
     prior = load_prior(run.prior_for(domain), domain, run.device, number_format(run), plan=run.plan)
     if run.device.type == "cuda" and run.settings.speed.compiled:
         compile_blocks(prior)
-    faces = coarse_faces(start.template.faces)
-    hint = (start.bare + start.motions)[:, : int(faces.max()) + 1].contiguous()
+    hint = start.bare + start.motions
     return Guide(
         prior,
         torch.from_numpy(start.person.embeddings).to(run.device),
@@ -205,7 +203,7 @@ def guide_for(run: Run, start: Start, domain: str) -> Guide:
         " and ".join(filter(None, (tone_words(start.guess.tone), run.request.description))),
         start.expressions,
         hint.to(run.device),
-        faces.to(run.device),
+        start.template.faces.to(run.device),
         run.plan,
     )
 

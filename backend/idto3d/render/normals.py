@@ -126,16 +126,23 @@ def camera_normals_image(
 
 @torch.no_grad()
 def supersampled_normals(
-    vertices: Tensor, faces: Tensor, cameras: Cameras, size: int, factor: int = 2
+    vertices: Tensor,
+    faces: Tensor,
+    cameras: Cameras,
+    size: int,
+    factor: int = 2,
+    normals: Tensor | None = None,
 ) -> Tensor:
     """Camera-space normal maps (B,size,size,3) on white of (V,3) or (B,V,3), `factor` squared
     samples a pixel, without gradients: the spatial hint's picture, in training and in generation
-    alike."""
+    alike. normals: the result of `vertex_normals`, worth keeping while the vertices stay."""
     clip = transform(vertices, cameras).contiguous().float()
     faces = faces.to(torch.int32).contiguous()
     large = size * factor
     key = nearest_faces(project(clip, large, large), faces, large, large)
-    normal = vertex_normals(vertices, faces).expand(len(clip), -1, -1).contiguous()
+    if normals is None:
+        normals = vertex_normals(vertices, faces)
+    normal = normals.expand(len(clip), -1, -1).contiguous()
     colour = torch.empty(len(clip), size, size, 3, device=clip.device)
     launch(
         kernels.mean_normal_colours,

@@ -62,7 +62,7 @@ class HeadModel(torch.nn.Module):
     to each expression.
 
     What is learned of an expression is asked for at the C coarse vertices and subdivided: skin
-    moves over centimetres, and their edges are half of one.
+    moves over centimetres, and their edges are 6 mm long.
     """
 
     def __init__(

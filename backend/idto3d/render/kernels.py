@@ -71,15 +71,17 @@ def nearest_face(
     area = cross2(p1[0] - p0[0], p1[1] - p0[1], p2[0] - p0[0], p2[1] - p0[1])
     if area == 0.0:
         return
+    side = wp.sign(area)
     for row in range(int(top), int(bottom) + 1):
         y = float(row)
         for column in range(int(left), int(right) + 1):
             x = float(column)
-            weight0 = cross2(p1[0] - x, p1[1] - y, p2[0] - x, p2[1] - y) / area
-            weight1 = cross2(p2[0] - x, p2[1] - y, p0[0] - x, p0[1] - y) / area
-            weight2 = cross2(p0[0] - x, p0[1] - y, p1[0] - x, p1[1] - y) / area
-            if weight0 >= 0.0 and weight1 >= 0.0 and weight2 >= 0.0:
-                depth = weight0 * p0[2] + weight1 * p1[2] + weight2 * p2[2]
+            edge0 = cross2(p1[0] - x, p1[1] - y, p2[0] - x, p2[1] - y)
+            edge1 = cross2(p2[0] - x, p2[1] - y, p0[0] - x, p0[1] - y)
+            edge2 = cross2(p0[0] - x, p0[1] - y, p1[0] - x, p1[1] - y)
+            # Most pixels of the box lie outside: no division for them.
+            if side * edge0 >= 0.0 and side * edge1 >= 0.0 and side * edge2 >= 0.0:
+                depth = (edge0 / area) * p0[2] + (edge1 / area) * p1[2] + (edge2 / area) * p2[2]
                 if depth >= -1.0 and depth < 1.0:
                     # Fixed-point depth above, face below: the minimum is the nearest face.
                     fixed = wp.uint64(wp.float64(depth + 1.0) * wp.float64(2147483647.0))

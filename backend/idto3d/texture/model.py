@@ -76,9 +76,10 @@ class TextureModel(torch.nn.Module):
         large = size * SUPERSAMPLE
         used, row = torch.unique(chosen, return_inverse=True)
         materials = self.field(self._located, self.base, used)
+        # What isn't learned now carries no gradient: shading then has less than half as much to do.
+        fixed = self.base[:, ALBEDO.stop :] if albedo_only else self.base[:, :0]
         if albedo_only:
-            fixed = self.base[None, :, 3:].expand(len(used), -1, -1)
-            materials = torch.cat([materials[..., ALBEDO], fixed], dim=-1)
+            materials = materials[..., ALBEDO]
         change = self._change(materials)
         lights = [self._draw_light(generator) for _ in range(len(chosen))]
         fragments = rasterize(transform(self.poses[chosen], cameras), self.faces, large, large)
@@ -88,7 +89,7 @@ class TextureModel(torch.nn.Module):
         pictures = [
             pixels[index, ..., ALBEDO]
             if light is None
-            else self._lit(pixels[index], fragments.image(index), int(chosen[index]),
+            else self._lit(pixels[index], fixed, fragments.image(index), int(chosen[index]),
                            cameras.position[index], light)
             for index, light in enumerate(lights)
         ]  # fmt: skip
@@ -124,28 +125,32 @@ class TextureModel(torch.nn.Module):
     def _change(self, materials: Tensor) -> Tensor:
         """Squared distance from the first colours, dearer where photographs vouch for them."""
         weight = self.settings.smoothness + self.settings.photo_weight * self.seen
-        return (weight[:, None] * (materials - self.base).square()).sum(-1).mean()
+        base = self.base[:, : materials.shape[-1]]
+        return (weight[:, None] * (materials - base).square()).sum(-1).mean()
 
     def _lit(
         self,
-        materials: Tensor,
+        learned: Tensor,
+        fixed: Tensor,
         fragments: Fragments,
         expression: int,
         camera: Tensor,
         light: EnvironmentLight,
     ) -> Tensor:
-        """sRGB (H,W,3) of materials (H,W,5) in one image of fragments; camera (3,) its centre.
+        """sRGB (H,W,3) of one image of fragments; camera (3,) is its centre.
 
+        The pixels' materials (H,W,L) that are learned, and the vertices' others (V,5-L).
         Exposed so that a white head would be white on average: the prior takes what it sees for
         albedo, so a bright light would darken the skin and a dim one bleach it.
         """
         seen = fragments.face[0] >= 0
-        shape = torch.cat([self.normals[expression], self.poses[expression]], dim=-1)
+        shape = torch.cat([self.normals[expression], self.poses[expression], fixed], dim=-1)
         places = interpolate(shape, fragments, self.faces)[0][seen]
         normal = functional.normalize(places[:, :3], dim=-1, eps=1e-8)
-        view = functional.normalize(camera - places[:, 3:], dim=-1)
-        skin = materials[seen]
-        radiance = shade(skin[:, :3], skin[:, 3:4], skin[:, 4:5], normal, view, light)
+        view = functional.normalize(camera - places[:, 3:6], dim=-1)
+        skin = learned[seen]
+        rough, metal = (places[:, 6:] if fixed.shape[1] else skin[:, 3:]).split(1, dim=-1)
+        radiance = shade(skin[:, :3], rough, metal, normal, view, light)
         exposure = light.diffuse(normal).mean() if len(normal) else torch.ones(())
         colour = linear_to_srgb((radiance / exposure.clamp_min(1e-3)).clamp(0, 1))
         return torch.ones(*seen.shape, 3, device=colour.device).masked_scatter(

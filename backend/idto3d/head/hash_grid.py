@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# mypy: disable-error-code="valid-type, attr-defined, arg-type, list-item"
+# mypy: disable-error-code="valid-type, misc, attr-defined, arg-type, list-item"
 """Multiresolution hash encoding (Mueller et al. 2022, Instant-NGP, section 3) in Warp kernels.
 
 Encoding is split in two: `locate` finds, for each point and level, the table slots and the

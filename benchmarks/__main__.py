@@ -10,6 +10,7 @@ from benchmarks.clock import Clock
 from benchmarks.compact import prior_folder
 from benchmarks.steps import Subject
 from benchmarks.table import format_table
+from idto3d.allocator import keep_freed_memory
 
 
 def main() -> None:
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()  # as a run does
     clock = Clock(torch.device(options.device), options.threads)
     count = options.repetitions
     prior, which = prior_folder()

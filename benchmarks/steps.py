@@ -89,7 +89,10 @@ class GeometryStep:
         self.subject = subject
         self.head = subject.head(settings)
         self.optimizer = torch.optim.Adam(
-            self.head.parameters(), settings.learning_rate, betas=(0.9, 0.99), eps=1e-10
+            self.head.parameter_groups(settings.learning_rate),
+            betas=(0.9, 0.99),
+            eps=1e-10,
+            fused=True,
         )
         self.generator = torch.Generator().manual_seed(4)
 
@@ -100,8 +103,9 @@ class GeometryStep:
         chosen = self.draw()
         surface = self.head.wrapped(chosen) if self.wrapped else self.head.extracted(chosen)
         images, _ = camera_normals_image(
-            surface.posed(), surface.faces, cameras, self.guide.image_size
-        )
+            surface.posed(), surface.faces, cameras, self.guide.image_size,
+            partners=surface.partners,
+        )  # fmt: skip
         distilled = self.guide.gradient(
             images,
             cameras,
@@ -151,7 +155,7 @@ class TextureStep:
         self.subject = subject
         self.texture = subject.texture(settings)
         self.optimizer = torch.optim.Adam(
-            self.texture.parameter_groups(), betas=(0.9, 0.99), eps=1e-10
+            self.texture.parameter_groups(), betas=(0.9, 0.99), eps=1e-10, fused=True
         )
         self.generator = torch.Generator().manual_seed(5)
 

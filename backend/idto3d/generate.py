@@ -226,7 +226,7 @@ def optimise_geometry(run: Run, start: Start) -> HeadModel:
         head.load_state_dict(run.saved["head"])
         return head
     optimizer = torch.optim.Adam(
-        head.parameter_groups(settings.learning_rate), betas=(0.9, 0.99), eps=1e-10
+        head.parameter_groups(settings.learning_rate), betas=(0.9, 0.99), eps=1e-10, fused=True
     )
     first = restore(run, "geometry", {"head": head, "optimizer": optimizer}, generator)
     attempts = Attempts(run, partial(guide_for, run, start), "geometry", generator)
@@ -244,8 +244,9 @@ def optimise_geometry(run: Run, start: Start) -> HeadModel:
         )
         surface = head.wrapped(chosen) if progress >= settings.wrap_from else head.extracted(chosen)
         images, _ = camera_normals_image(
-            surface.posed(), surface.faces, cameras.to(run.device), guide.image_size
-        )
+            surface.posed(), surface.faces, cameras.to(run.device), guide.image_size,
+            partners=surface.partners,
+        )  # fmt: skip
         timesteps = draw_timesteps(phases, progress, settings.views, generator)
         distilled = guide.gradient(
             images, cameras.to(run.device), chosen, timesteps, generator, distillation
@@ -291,7 +292,9 @@ def optimise_texture(
     if run.saved.get("stage") == "asset":
         texture.load_state_dict(run.saved["texture"])
         return texture
-    optimizer = torch.optim.Adam(texture.parameter_groups(), betas=(0.9, 0.99), eps=1e-10)
+    optimizer = torch.optim.Adam(
+        texture.parameter_groups(), betas=(0.9, 0.99), eps=1e-10, fused=True
+    )
     first = restore(run, "texture", {"texture": texture, "optimizer": optimizer}, generator)
     attempts = Attempts(run, partial(guide_for, run, start), "albedo", generator)
     refine_from = settings.iterations - settings.refine_iterations

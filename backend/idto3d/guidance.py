@@ -4,6 +4,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from idto3d.prior.load import Prior
 from idto3d.prior.memory import MemoryPlan
 from idto3d.prior.score_distillation import Distillation, DistillationSettings, distill
 from idto3d.render.cameras import Cameras
-from idto3d.render.normals import supersampled_normals
+from idto3d.render.normals import supersampled_normals, vertex_normals
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Guide:
     @property
     def image_size(self) -> int:
         return self.prior.manifest.image_size
+
+    @cached_property
+    def hint_normals(self) -> Tensor:
+        """(K,V,3) of the hint, which stays as it is."""
+        return vertex_normals(self.hint, self.hint_faces)
 
     def gradient(
         self,
@@ -114,8 +120,9 @@ class Guide:
         hint_latents = None
         if self.prior.manifest.spatial_hint:
             pictures = supersampled_normals(
-                self.hint[chosen], self.hint_faces, cameras, self.image_size
-            )
+                self.hint[chosen], self.hint_faces, cameras, self.image_size,
+                normals=self.hint_normals[chosen],
+            )  # fmt: skip
             hint_latents = self.prior.encode(pictures.movedim(-1, 1))
         return distill(
             self.prior,

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from idto3d.allocator import keep_freed_memory
 from idto3d.assets import PRIOR, TEMPLATE
 from idto3d.errors import UserError
 from idto3d.job.checkpoints import Checkpoints
@@ -63,6 +64,7 @@ def open_run(request: Request, folder: JobFolder, reporter: Reporter) -> Run:
     device = torch.device(_device(request.device))
     if device.type == "cpu":
         torch.set_num_threads(min(torch.get_num_threads(), 8))
+        keep_freed_memory()
     prior = Path(request.prior) if request.prior else PRIOR
     plan = plan_for(prior, settings, device, request.vram)
     checkpoints = Checkpoints(folder.checkpoint)

@@ -20,7 +20,7 @@ class GeometrySettings:
 
     lattice_resolution: int = 64  # cells of the tetrahedral lattice along the cube
     iterations: int = 100  # optimisation steps
-    wrap_from: float = 0.4  # share of the steps after which the wrapped template is rendered
+    wrap_from: float = 0.2  # share of the steps after which the wrapped template is rendered
     views: int = 2  # pictures a step, each with its own camera and expression
     neutral_share: float = 0.4  # of the pictures that show the neutral face
     learning_rate: float = 2e-3  # Adam, canonical and deformation field
@@ -87,7 +87,7 @@ PRESETS: dict[str, Settings] = {
     # Minutes on two CPU cores with the compact prior.
     "draft": Settings(),
     "standard": Settings(
-        GeometrySettings(lattice_resolution=128, iterations=1500, views=4),
+        GeometrySettings(lattice_resolution=128, iterations=1500, wrap_from=0.4, views=4),
         TextureSettings(iterations=800, views=4),
         AssetSettings(target_faces=30000, texture_size=2048),
     ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# mypy: disable-error-code="valid-type, attr-defined, arg-type, list-item"
+# mypy: disable-error-code="valid-type, misc, attr-defined, arg-type, list-item"
 """Multiresolution hash encoding (Mueller et al. 2022, Instant-NGP, section 3) in Warp kernels.
 
 Encoding is split in two: `locate` finds, for each point and level, the table slots and the
@@ -48,8 +48,8 @@ class HashGridSettings:
 class LocatedPoints:
     """Points and where they lie in one hash grid; good for grids of the same settings.
 
-    points (N,3) float32; slot (N, levels * 8) int32, rows of the joined table; weight (N,
-    levels * 8) float32, trilinear. Both are empty for an encoder that doesn't need them.
+    points (N,3) float32; slot (levels, N, 8) int32, rows of the joined table; weight (levels, N, 8)
+    float32, trilinear. Both are empty for an encoder that doesn't need them.
     """
 
     points: torch.Tensor
@@ -79,13 +79,13 @@ class HashGrid(torch.nn.Module):
     def locate(self, points: torch.Tensor) -> LocatedPoints:
         """Slots and weights of points (N,3) float32; those outside the cube are clamped to it."""
         points = points.detach().float().contiguous()
-        shape = (len(points), self.levels * 8)
+        shape = (self.levels, len(points), 8)
         slot = torch.empty(shape, dtype=torch.int32, device=points.device)
         weight = torch.empty(shape, device=points.device)
         inputs = [wp.from_torch(points, dtype=wp.vec3)]
         inputs += [wp.from_torch(self.resolutions), wp.from_torch(self.starts)]
         outputs = [wp.from_torch(slot), wp.from_torch(weight)]
-        _launch(_locate, points, inputs, outputs)
+        _launch(_locate, (len(points),), points, inputs, outputs)
         return LocatedPoints(points, slot, weight)
 
     def forward(self, points: torch.Tensor | LocatedPoints) -> torch.Tensor:
@@ -101,21 +101,22 @@ class _Gather(torch.autograd.Function):
     def forward(ctx: Any, table: torch.Tensor, slot: torch.Tensor, weight: torch.Tensor) -> Any:
         ctx.save_for_backward(slot, weight)
         ctx.table_shape = table.shape
-        out = torch.empty(len(slot), slot.shape[1] // 8, FEATURES, device=table.device)
+        out = torch.empty(slot.shape[1], len(slot), FEATURES, device=table.device)
         table = table.detach().contiguous()
         inputs = [wp.from_torch(slot), wp.from_torch(weight), wp.from_torch(table, dtype=wp.vec2)]
-        _launch(_gather, out, inputs, [wp.from_torch(out, dtype=wp.vec2)])
+        _launch(_gather, slot.shape[:2], out, inputs, [wp.from_torch(out, dtype=wp.vec2)])
         return out.flatten(1)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         slot, weight = ctx.saved_tensors
-        gradient = gradient.contiguous().view(len(slot), -1, FEATURES)
+        gradient = gradient.contiguous().view(slot.shape[1], -1, FEATURES)
         to_table = torch.zeros(ctx.table_shape, device=gradient.device)
         inputs = [wp.from_torch(slot), wp.from_torch(weight)]
         inputs.append(wp.from_torch(gradient, dtype=wp.vec2))
-        _launch(_scatter, gradient, inputs, [wp.from_torch(to_table, dtype=wp.vec2)])
+        outputs = [wp.from_torch(to_table, dtype=wp.vec2)]
+        _launch(_scatter, slot.shape[:2], gradient, inputs, outputs)
         return to_table, None, None
 
 
@@ -124,8 +125,8 @@ def _locate(
     points: wp.array(dtype=wp.vec3),
     resolutions: wp.array(dtype=wp.int32),
     starts: wp.array(dtype=wp.int32),
-    slot: wp.array2d(dtype=wp.int32),
-    weight: wp.array2d(dtype=wp.float32),
+    slot: wp.array3d(dtype=wp.int32),
+    weight: wp.array3d(dtype=wp.float32),
 ):
     n = wp.tid()
     p = points[n]
@@ -157,49 +158,52 @@ def _locate(
                 hashed = wp.uint32(i + a) ^ (wp.uint32(j + b) * _PRIME_Y)
                 hashed = hashed ^ (wp.uint32(k + c) * _PRIME_Z)
                 row = int(hashed & wp.uint32(size - 1))
-            slot[n, level * 8 + corner] = start + row
-            weight[n, level * 8 + corner] = share
+            slot[level, n, corner] = start + row
+            weight[level, n, corner] = share
 
 
 @wp.kernel
 def _gather(
-    slot: wp.array2d(dtype=wp.int32),
-    weight: wp.array2d(dtype=wp.float32),
+    slot: wp.array3d(dtype=wp.int32),
+    weight: wp.array3d(dtype=wp.float32),
     table: wp.array(dtype=wp.vec2),
     out: wp.array2d(dtype=wp.vec2),
 ):
-    n = wp.tid()
-    for level in range(out.shape[1]):
-        total = wp.vec2(0.0, 0.0)
-        for corner in range(8):
-            total += weight[n, level * 8 + corner] * table[slot[n, level * 8 + corner]]
-        out[n, level] = total
+    # One level after the other: a level's part of the table fits into a core's cache, all don't.
+    level, n = wp.tid()
+    total = wp.vec2(0.0, 0.0)
+    for corner in range(8):
+        total += weight[level, n, corner] * table[slot[level, n, corner]]
+    out[n, level] = total
 
 
 @wp.kernel
 def _scatter(
-    slot: wp.array2d(dtype=wp.int32),
-    weight: wp.array2d(dtype=wp.float32),
+    slot: wp.array3d(dtype=wp.int32),
+    weight: wp.array3d(dtype=wp.float32),
     gradient: wp.array2d(dtype=wp.vec2),
     to_table: wp.array(dtype=wp.vec2),
 ):
-    n = wp.tid()
-    for level in range(gradient.shape[1]):
-        g = gradient[n, level]
-        for corner in range(8):
-            w = weight[n, level * 8 + corner]
-            wp.atomic_add(to_table, slot[n, level * 8 + corner], w * g)
+    level, n = wp.tid()
+    g = gradient[n, level]
+    for corner in range(8):
+        w = weight[level, n, corner]
+        wp.atomic_add(to_table, slot[level, n, corner], w * g)
 
 
 def _launch(
-    kernel: wp.Kernel, rows: torch.Tensor, inputs: list[wp.array], outputs: list[wp.array]
+    kernel: wp.Kernel,
+    shape: tuple[int, ...],
+    rows: torch.Tensor,
+    inputs: list[wp.array],
+    outputs: list[wp.array],
 ) -> None:
-    """One thread for each row, on the rows' device and torch's current stream."""
+    """One thread for each place in `shape`, on the rows' device and torch's current stream."""
     if len(rows) == 0:
         return
     wp.launch(
         kernel,
-        dim=len(rows),
+        dim=tuple(shape),
         inputs=inputs,
         outputs=outputs,
         device=wp.device_from_torch(rows.device),

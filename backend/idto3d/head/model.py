@@ -18,9 +18,12 @@ from idto3d.head.deformation_field import DeformationField, DeformationFieldSett
 from idto3d.head.hash_grid import LocatedPoints
 from idto3d.head.marching_tetrahedra import extract_surface
 from idto3d.head.narrow_band import NarrowBand, band_of_cells, build_band, surface_escapes
-from idto3d.head.regularizers import UmbrellaOperator, umbrella_laplacian
+from idto3d.head.regularizers import umbrella_laplacian, umbrella_operator
 from idto3d.head.signed_distance import TriangleMesh
+from idto3d.head.sparse_matrix import SparseMatrix
+from idto3d.head.subdivide import coarse_faces, loop_operator
 from idto3d.render.normals import vertex_normals
+from idto3d.render.silhouette import half_edge_partners
 from idto3d.settings import GeometrySettings
 
 # Cells that the surface may move before the band is built again.
@@ -33,8 +36,10 @@ class HeadSurface:
 
     vertices: Tensor  # (V,3) canonical, units, differentiable
     faces: Tensor  # (F,3) int64
+    partners: Tensor  # (3F,) int32, `half_edge_partners` of the faces
     displacement: Tensor  # (k,V,3) from canonical to each chosen expression, differentiable
-    residual: Tensor  # (k+1,V,3) what was learned: shape first, then each chosen expression
+    shape: Tensor  # (V,3), or (V,1) of a level set: what was learned of the surface
+    motion: Tensor  # (k,C,3) what was learned of each chosen expression, at the coarse vertices
 
     def posed(self) -> Tensor:
         """(k,V,3) the surface in each chosen expression."""
@@ -46,14 +51,18 @@ class _Band:
     band: NarrowBand
     located: LocatedPoints
     template_distance: Tensor  # (N,) signed distance of the shaped template
-    template_displacement: Tensor  # (N,K,3) of the nearest template point
+    nearest: SparseMatrix  # (N,V): a value of the template's vertices at the nearest point of it
 
 
 class HeadModel(torch.nn.Module):
     """Fields of one head over a shaped template.
 
-    canonical (V,3): the template in the canonical pose, shaped to the person; faces (F,3);
-    expressions (K,V,3): its displacements from canonical to each expression.
+    canonical (V,3): the template in the canonical pose, shaped to the person; faces (F,3), one step
+    of Loop's subdivision of a coarser mesh; expressions (K,V,3): its displacements from canonical
+    to each expression.
+
+    What is learned of an expression is asked for at the C coarse vertices and subdivided: skin
+    moves over centimetres, and their edges are 6 mm long.
     """
 
     def __init__(
@@ -70,7 +79,14 @@ class HeadModel(torch.nn.Module):
         self.template, self.faces, self.expressions = canonical, faces, expressions
         self.normals = vertex_normals(canonical, faces)
         self._mesh = TriangleMesh(canonical, faces)
-        self._umbrella = UmbrellaOperator(faces, len(canonical))
+        self._partners = half_edge_partners(faces)
+        self._coarse_faces = coarse_faces(faces)
+        self._coarse = int(self._coarse_faces.max()) + 1
+        self._subdivide = loop_operator(self._coarse_faces, self._coarse)
+        self._umbrella = umbrella_operator(faces, len(canonical))
+        self._coarse_umbrella = umbrella_operator(self._coarse_faces, self._coarse)
+        self._edge = _mean_edge(canonical, faces)
+        self._coarse_edge = _mean_edge(canonical, self._coarse_faces)
         self.canonical_field = CanonicalField(
             CanonicalFieldSettings(max_displacement=settings.max_displacement),
             settings.lattice_resolution,
@@ -81,7 +97,7 @@ class HeadModel(torch.nn.Module):
             len(expressions), DeformationFieldSettings(), generator, device
         )
         self._template_shape = self.canonical_field.locate(canonical)
-        self._template_motion = self.deformation_field.locate(canonical)
+        self._coarse_located = self.deformation_field.locate(canonical[: self._coarse])
         self._band: _Band | None = None
         self._cells = torch.zeros(0, 3, dtype=torch.int64)  # of a checkpoint's band
 
@@ -130,44 +146,50 @@ class HeadModel(torch.nn.Module):
         surface = extract_surface(
             lattice.vertices + offset, distance, lattice.tetrahedra, lattice.edges
         )
-        moved = surface.interpolate(state.template_displacement[:, chosen].flatten(1))
-        template_motion = moved.view(len(moved), -1, 3).movedim(1, 0)
-        learned = self.deformation_field(surface.vertices.detach(), chosen)
-        # The level set's motion stands for the vertices' own, which have no fixed start.
-        shape = surface.interpolate(residual)[None, :, None].expand(-1, -1, 3) / 3**0.5
+        motion = self.deformation_field(self._coarse_located, chosen)
+        nearest = state.nearest(self.expressions[chosen] + self._subdivide(motion))
+        moved = surface.interpolate(nearest.movedim(0, 1).flatten(1))
         return HeadSurface(
-            surface.vertices, surface.faces, template_motion + learned, torch.cat([shape, learned])
+            surface.vertices,
+            surface.faces,
+            half_edge_partners(surface.faces),
+            moved.view(len(moved), -1, 3).movedim(1, 0),
+            # The level set's motion stands for the vertices' own, which have no fixed start.
+            surface.interpolate(residual)[:, None],
+            motion,
         )
 
     def wrapped(self, chosen: Tensor) -> HeadSurface:
         """The template laid onto the zero level (see `head.wrap`), with expressions `chosen`."""
         residual, offset = self.canonical_field(self._template_shape)
         shape = offset - residual[:, None] * self.normals
-        learned = self.deformation_field(self._template_motion, chosen)
+        motion = self.deformation_field(self._coarse_located, chosen)
         return HeadSurface(
             self.template + shape,
             self.faces,
-            self.expressions[chosen] + learned,
-            torch.cat([shape[None], learned]),
+            self._partners,
+            self.expressions[chosen] + self._subdivide(motion),
+            shape,
+            motion,
         )
 
     def regularization(self, surface: HeadSurface) -> tuple[Tensor, Tensor]:
         """(roughness, size) of the learned change, both in displacement limits, no unit.
 
         Roughness is the mean squared umbrella Laplacian of the change, scaled so that it doesn't
-        depend on the mesh's resolution; size the mean square. Both vanish at the start.
+        depend on the mesh's resolution; size the mean square. Both are means over the shape and
+        each chosen expression, and vanish at the start.
         """
-        limit = self.settings.max_displacement
-        change = surface.residual / limit
-        edge = _mean_edge(surface.vertices.detach(), surface.faces)
-        # One displacement limit over a centimetre of bend counts as one.
-        scale = (1.0 / 36.0 / edge) ** 2
+        shape, motion = (change / self.settings.max_displacement
+                         for change in (surface.shape, surface.motion))  # fmt: skip
         if surface.faces is self.faces:
-            laplacian = self._umbrella(change)
+            bend = _roughness(self._umbrella(shape), self._edge)
         else:
-            laplacian = umbrella_laplacian(change, surface.faces)
-        roughness = laplacian.square().sum(-1).mean() * (scale**2 / 36.0)
-        return roughness, change.square().sum(-1).mean()
+            edge = _mean_edge(surface.vertices.detach(), surface.faces)
+            bend = _roughness(umbrella_laplacian(shape, surface.faces), edge)
+        bend = bend + len(motion) * _roughness(self._coarse_umbrella(motion), self._coarse_edge)
+        size = shape.square().sum(-1).mean() + motion.square().sum(-1).mean() * len(motion)
+        return bend / (1 + len(motion)), size / (1 + len(motion))
 
     def _first_band(self) -> _Band:
         if len(self._cells) == 0:
@@ -183,14 +205,25 @@ class HeadModel(torch.nn.Module):
         """What the template says at the band's lattice points, which stay until the next band."""
         points = band.lattice.vertices
         face, barycentric = self._mesh.closest_point(points)
-        corners = self.expressions[:, self.faces[face]]  # (K,N,3,3)
-        moved = (corners * barycentric[None, :, :, None]).sum(2)
+        rows = torch.arange(len(points), device=points.device)[:, None].expand(-1, 3)
         return _Band(
             band,
             self.canonical_field.locate(points),
             self._mesh.signed_distance(points),
-            moved.movedim(0, 1).contiguous(),
+            SparseMatrix(
+                rows.reshape(-1),
+                self.faces[face].reshape(-1),
+                barycentric.reshape(-1).float(),
+                (len(points), len(self.template)),
+            ),
         )
+
+
+def _roughness(laplacian: Tensor, edge: float) -> Tensor:
+    """Mean square of umbrella Laplacians (…,V,C) on a mesh of this mean edge in units: scalar."""
+    # One displacement limit over a centimetre of bend counts as one.
+    scale = (1.0 / 36.0 / edge) ** 2
+    return laplacian.square().sum(-1).mean() * (scale**2 / 36.0)
 
 
 def _mean_edge(vertices: Tensor, faces: Tensor) -> float:

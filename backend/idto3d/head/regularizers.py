@@ -10,10 +10,9 @@ cells, noise of a tenth of an edge costs about 1e-3, a smooth bump 0.01 high and
 text doesn't say which Laplacian it means, and we take this one.
 """
 
-import warnings
-from typing import Any
-
 import torch
+
+from idto3d.head.sparse_matrix import SparseMatrix
 
 
 def laplacian_weight(edge_length: float, paper_weight: float = 5000.0) -> float:
@@ -43,57 +42,18 @@ def umbrella_laplacian(values: torch.Tensor, faces: torch.Tensor) -> torch.Tenso
     return laplacian.view(rows.shape).movedim(0, -2)
 
 
-class UmbrellaOperator:
-    """`umbrella_laplacian` for faces (F,3) that stay: two sparse matrices, made once.
+def umbrella_operator(faces: torch.Tensor, count: int) -> SparseMatrix:
+    """`umbrella_laplacian` for faces (F,3) that stay, over `count` vertices.
 
-    count: vertices of the mesh. On a head's mesh it is ten times faster than summing over faces.
+    On a head's mesh it is ten times faster than summing over faces.
     """
-
-    def __init__(self, faces: torch.Tensor, count: int) -> None:
-        start, stop = faces.T.reshape(-1), faces.roll(-1, dims=1).T.reshape(-1)
-        vertex = torch.arange(count, device=faces.device)
-        has_face = torch.zeros(count, device=faces.device).index_fill(0, start, 1)
-        degree = torch.bincount(start, minlength=count)
-        values = torch.cat([1.0 / degree.index_select(0, start), -has_face])
-        rows, columns = torch.cat([start, vertex]), torch.cat([stop, vertex])
-        self._matrix = _sparse_rows(rows, columns, values, count)
-        self._transposed = _sparse_rows(columns, rows, values, count)
-
-    def __call__(self, values: torch.Tensor) -> torch.Tensor:
-        """values (…,V,C) -> (…,V,C), differentiable."""
-        rows = values.movedim(-2, 0)
-        columns = rows.reshape(len(rows), -1)
-        product = _SparseProduct.apply(columns, self._matrix, self._transposed)
-        return product.view(rows.shape).movedim(0, -2)
-
-
-class _SparseProduct(torch.autograd.Function):
-    """matrix @ columns with the transpose at hand: torch's own backward makes it at each call."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, columns: torch.Tensor, matrix: torch.Tensor, transposed: torch.Tensor
-    ) -> torch.Tensor:
-        ctx.transposed = transposed
-        return matrix @ columns
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        return ctx.transposed @ gradient, None, None
-
-
-def _sparse_rows(
-    rows: torch.Tensor, columns: torch.Tensor, values: torch.Tensor, count: int
-) -> torch.Tensor:
-    """A (count,count) matrix in compressed rows from its entries, equal places added up."""
-    entries = torch.sparse_coo_tensor(
-        torch.stack([rows, columns]), values, (count, count), check_invariants=False
-    )
-    with warnings.catch_warnings():
-        # torch calls its compressed rows beta; multiplication is all that is used of them.
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
-        return entries.coalesce().to_sparse_csr()
+    start, stop = faces.T.reshape(-1), faces.roll(-1, dims=1).T.reshape(-1)
+    vertex = torch.arange(count, device=faces.device)
+    has_face = torch.zeros(count, device=faces.device).index_fill(0, start, 1)
+    degree = torch.bincount(start, minlength=count)
+    values = torch.cat([1.0 / degree.index_select(0, start), -has_face])
+    rows, columns = torch.cat([start, vertex]), torch.cat([stop, vertex])
+    return SparseMatrix(rows, columns, values, (count, count))
 
 
 def laplacian_of_displacement(displacement: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,9 @@
 
 import numpy as np
 import scipy.sparse as sparse
+import torch
+
+from idto3d.head.sparse_matrix import SparseMatrix
 
 
 def loop_subdivision(faces: np.ndarray, vertex_count: int) -> tuple[sparse.csr_matrix, np.ndarray]:
@@ -58,3 +61,20 @@ def loop_subdivision(faces: np.ndarray, vertex_count: int) -> tuple[sparse.csr_m
         + [np.stack([first, second, third], axis=1)]
     )
     return sparse.vstack([even, odd]).tocsr(), new_faces
+
+
+def coarse_faces(faces: torch.Tensor) -> torch.Tensor:
+    """The faces (F,3) that `loop_subdivision` made `faces` (4F,3) of; they run over the first of
+    the finer vertices."""
+    count = len(faces) // 4
+    return faces[: 3 * count].view(3, count, 3)[:, :, 0].T.contiguous()
+
+
+def loop_operator(faces: torch.Tensor, vertex_count: int) -> SparseMatrix:
+    """`loop_subdivision`'s matrix for values of the vertices of faces (F,3) at every step."""
+    matrix, _ = loop_subdivision(faces.cpu().numpy(), vertex_count)
+    entries = matrix.tocoo()
+    rows, columns, values = (
+        torch.from_numpy(part).to(faces.device) for part in (entries.row, entries.col, entries.data)
+    )
+    return SparseMatrix(rows.long(), columns.long(), values.float(), matrix.shape)

@@ -13,6 +13,8 @@ import warp as wp
 wp.set_module_options({"fuse_fp": False})
 
 EMPTY_KEY = wp.constant(wp.uint64(0xFFFFFFFFFFFFFFFF))
+# The z/w of a projected vertex that lies behind the camera: beyond every other.
+BEHIND = wp.constant(1.0e30)
 
 
 @wp.func
@@ -31,8 +33,21 @@ def cross2(ax: float, ay: float, bx: float, by: float) -> float:
 
 
 @wp.kernel(enable_backward=False)
+def project(
+    clip: wp.array2d(dtype=wp.vec4), height: int, width: int, position: wp.array2d(dtype=wp.vec3)
+):
+    """Vertices as (column, row, z/w); behind the camera z/w is BEHIND."""
+    image, vertex = wp.tid()
+    corner = clip[image, vertex]
+    if corner[3] > 0.0:
+        position[image, vertex] = to_pixels(corner, height, width)
+    else:
+        position[image, vertex] = wp.vec3(0.0, 0.0, BEHIND)
+
+
+@wp.kernel(enable_backward=False)
 def nearest_face(
-    clip: wp.array2d(dtype=wp.vec4),
+    position: wp.array2d(dtype=wp.vec3),
     faces: wp.array(dtype=wp.vec3i),
     height: int,
     width: int,
@@ -40,15 +55,12 @@ def nearest_face(
 ):
     image, face = wp.tid()
     corner = faces[face]
-    clip0 = clip[image, corner[0]]
-    clip1 = clip[image, corner[1]]
-    clip2 = clip[image, corner[2]]
+    p0 = position[image, corner[0]]
+    p1 = position[image, corner[1]]
+    p2 = position[image, corner[2]]
     # Triangles that reach behind the camera are dropped, not clipped.
-    if wp.min(wp.min(clip0[3], clip1[3]), clip2[3]) <= 0.0:
+    if wp.max(wp.max(p0[2], p1[2]), p2[2]) >= BEHIND:
         return
-    p0 = to_pixels(clip0, height, width)
-    p1 = to_pixels(clip1, height, width)
-    p2 = to_pixels(clip2, height, width)
     # Clamping before the conversion keeps far off-screen coordinates inside int32.
     left = wp.ceil(wp.max(wp.min(wp.min(p0[0], p1[0]), p2[0]), 0.0))
     right = wp.floor(wp.min(wp.max(wp.max(p0[0], p1[0]), p2[0]), float(width - 1)))
@@ -59,15 +71,17 @@ def nearest_face(
     area = cross2(p1[0] - p0[0], p1[1] - p0[1], p2[0] - p0[0], p2[1] - p0[1])
     if area == 0.0:
         return
+    side = wp.sign(area)
     for row in range(int(top), int(bottom) + 1):
         y = float(row)
         for column in range(int(left), int(right) + 1):
             x = float(column)
-            weight0 = cross2(p1[0] - x, p1[1] - y, p2[0] - x, p2[1] - y) / area
-            weight1 = cross2(p2[0] - x, p2[1] - y, p0[0] - x, p0[1] - y) / area
-            weight2 = cross2(p0[0] - x, p0[1] - y, p1[0] - x, p1[1] - y) / area
-            if weight0 >= 0.0 and weight1 >= 0.0 and weight2 >= 0.0:
-                depth = weight0 * p0[2] + weight1 * p1[2] + weight2 * p2[2]
+            edge0 = cross2(p1[0] - x, p1[1] - y, p2[0] - x, p2[1] - y)
+            edge1 = cross2(p2[0] - x, p2[1] - y, p0[0] - x, p0[1] - y)
+            edge2 = cross2(p0[0] - x, p0[1] - y, p1[0] - x, p1[1] - y)
+            # Most pixels of the box lie outside: no division for them.
+            if side * edge0 >= 0.0 and side * edge1 >= 0.0 and side * edge2 >= 0.0:
+                depth = (edge0 / area) * p0[2] + (edge1 / area) * p1[2] + (edge2 / area) * p2[2]
                 if depth >= -1.0 and depth < 1.0:
                     # Fixed-point depth above, face below: the minimum is the nearest face.
                     fixed = wp.uint64(wp.float64(depth + 1.0) * wp.float64(2147483647.0))
@@ -86,6 +100,21 @@ def unpack_face(key: wp.array3d(dtype=wp.uint64), face: wp.array3d(dtype=int)):
         face[image, row, column] = int(packed & wp.uint64(0xFFFFFFFF))
 
 
+@wp.func
+def edge_functions(clip0: wp.vec4, clip1: wp.vec4, clip2: wp.vec4, x: float, y: float) -> wp.vec3:
+    """Barycentric coordinates times a factor, at (x, y) in normalised device coordinates.
+
+    Homogeneous edge functions (Olano and Greer 1997, section 3): no division by w.
+    """
+    x0 = clip0[0] - x * clip0[3]
+    y0 = clip0[1] - y * clip0[3]
+    x1 = clip1[0] - x * clip1[3]
+    y1 = clip1[1] - y * clip1[3]
+    x2 = clip2[0] - x * clip2[3]
+    y2 = clip2[1] - y * clip2[3]
+    return wp.vec3(cross2(x1, y1, x2, y2), cross2(x2, y2, x0, y0), cross2(x0, y0, x1, y1))
+
+
 @wp.kernel
 def barycentric(
     clip: wp.array2d(dtype=wp.vec4),
@@ -94,7 +123,6 @@ def barycentric(
     barycentric: wp.array3d(dtype=wp.vec3),
     depth: wp.array3d(dtype=float),
 ):
-    """Homogeneous edge functions (Olano and Greer 1997, section 3): no division by w."""
     image, row, column = wp.tid()
     index = face[image, row, column]
     if index >= 0:
@@ -105,17 +133,8 @@ def barycentric(
         # The pixel's ray in normalised device coordinates.
         x = (2.0 * float(column) + 1.0) / float(face.shape[2]) - 1.0
         y = 1.0 - (2.0 * float(row) + 1.0) / float(face.shape[1])
-        x0 = clip0[0] - x * clip0[3]
-        y0 = clip0[1] - y * clip0[3]
-        x1 = clip1[0] - x * clip1[3]
-        y1 = clip1[1] - y * clip1[3]
-        x2 = clip2[0] - x * clip2[3]
-        y2 = clip2[1] - y * clip2[3]
-        edge0 = cross2(x1, y1, x2, y2)
-        edge1 = cross2(x2, y2, x0, y0)
-        edge2 = cross2(x0, y0, x1, y1)
-        scale = 1.0 / (edge0 + edge1 + edge2)
-        weight = wp.vec3(edge0 * scale, edge1 * scale, edge2 * scale)
+        edge = edge_functions(clip0, clip1, clip2, x, y)
+        weight = edge / (edge[0] + edge[1] + edge[2])
         barycentric[image, row, column] = weight
         depth[image, row, column] = (
             weight[0] * clip0[2] + weight[1] * clip1[2] + weight[2] * clip2[2]
@@ -143,6 +162,90 @@ def interpolate(
                 + weight[1] * attributes[source, corner[1], channel]
                 + weight[2] * attributes[source, corner[2], channel]
             )
+
+
+@wp.kernel(enable_backward=False)
+def spread(
+    gradient: wp.array4d(dtype=float),
+    faces: wp.array(dtype=wp.vec3i),
+    face: wp.array3d(dtype=int),
+    barycentric: wp.array3d(dtype=wp.vec3),
+    attribute_gradient: wp.array3d(dtype=float),
+):
+    """The adjoint of `interpolate` for the attributes alone, at half the price of the whole."""
+    image, row, column = wp.tid()
+    index = face[image, row, column]
+    if index >= 0:
+        corner = faces[index]
+        weight = barycentric[image, row, column]
+        source = wp.min(image, attribute_gradient.shape[0] - 1)
+        for channel in range(attribute_gradient.shape[2]):
+            value = gradient[image, row, column, channel]
+            wp.atomic_add(attribute_gradient, source, corner[0], channel, weight[0] * value)
+            wp.atomic_add(attribute_gradient, source, corner[1], channel, weight[1] * value)
+            wp.atomic_add(attribute_gradient, source, corner[2], channel, weight[2] * value)
+
+
+@wp.kernel
+def mean_on_white(
+    samples: wp.array3d(dtype=wp.vec3),
+    face: wp.array3d(dtype=int),
+    factor: int,
+    image_out: wp.array3d(dtype=wp.vec3),
+):
+    """Per pixel: the mean of factor x factor colours, white where no face is."""
+    image, row, column = wp.tid()
+    share = 1.0 / float(factor * factor)
+    for down in range(factor):
+        for right in range(factor):
+            sample_row = row * factor + down
+            sample_column = column * factor + right
+            if face[image, sample_row, sample_column] >= 0:
+                image_out[image, row, column] += share * samples[image, sample_row, sample_column]
+            else:
+                image_out[image, row, column] += wp.vec3(share, share, share)
+
+
+@wp.kernel(enable_backward=False)
+def mean_normal_colours(
+    key: wp.array3d(dtype=wp.uint64),
+    clip: wp.array2d(dtype=wp.vec4),
+    faces: wp.array(dtype=wp.vec3i),
+    normal: wp.array2d(dtype=wp.vec3),
+    rotation: wp.array(dtype=wp.mat33),
+    factor: int,
+    colour: wp.array3d(dtype=wp.vec3),
+):
+    """Per image and pixel: the mean over factor x factor samples of what `barycentric`,
+    `interpolate` and `normal_colours` would give each, without storing any of it."""
+    image, row, column = wp.tid()
+    total = wp.vec3(0.0, 0.0, 0.0)
+    for down in range(factor):
+        for right in range(factor):
+            sample_row = row * factor + down
+            sample_column = column * factor + right
+            packed = key[image, sample_row, sample_column]
+            if packed == EMPTY_KEY:
+                total += wp.vec3(1.0, 1.0, 1.0)
+            else:
+                corner = faces[int(packed & wp.uint64(0xFFFFFFFF))]
+                clip0 = clip[image, corner[0]]
+                clip1 = clip[image, corner[1]]
+                clip2 = clip[image, corner[2]]
+                x = (2.0 * float(sample_column) + 1.0) / float(key.shape[2]) - 1.0
+                y = 1.0 - (2.0 * float(sample_row) + 1.0) / float(key.shape[1])
+                edge = edge_functions(clip0, clip1, clip2, x, y)
+                weight = edge / (edge[0] + edge[1] + edge[2])
+                unit = wp.normalize(
+                    rotation[image]
+                    * (
+                        weight[0] * normal[image, corner[0]]
+                        + weight[1] * normal[image, corner[1]]
+                        + weight[2] * normal[image, corner[2]]
+                    )
+                )
+                total += wp.vec3(0.5 * unit[0] + 0.5, 0.5 * unit[1] + 0.5, 0.5 * unit[2] + 0.5)
+    colour[image, row, column] = total / float(factor * factor)
 
 
 @wp.kernel

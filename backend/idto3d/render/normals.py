@@ -11,7 +11,7 @@ from torch import Tensor
 from . import kernels
 from .cameras import Cameras, transform
 from .launch import array, launch
-from .rasterize import antialias, interpolate, rasterize
+from .rasterize import antialias, interpolate, nearest_faces, project, rasterize
 
 
 class _AreaNormals(torch.autograd.Function):
@@ -100,30 +100,55 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
 
 
 def camera_normals_image(
-    vertices: Tensor, faces: Tensor, cameras: Cameras, size: int, antialiased: bool = True
+    vertices: Tensor,
+    faces: Tensor,
+    cameras: Cameras,
+    size: int,
+    antialiased: bool = True,
+    partners: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Smooth normals in camera space as an RGB image.
 
     vertices: (V,3) or (B,V,3) world; cameras: B of them; size: height and width in pixels.
     Returns image (B,size,size,3) in [0,1], RGB = (n + 1) / 2 with +X right, +Y up, +Z toward the
     viewer, on white, and mask (B,size,size,1). With `antialiased` both are blended across
-    silhouettes and carry the silhouette's gradient.
+    silhouettes and carry the silhouette's gradient; partners as in `antialias`.
     """
     clip = transform(vertices, cameras)
+    faces = faces.to(torch.int32).contiguous()
     fragments = rasterize(clip, faces, size, size)
     normal = interpolate(vertex_normals(vertices, faces), fragments, faces)
     image = _NormalColours.apply(normal, cameras.view[:, :3, :3], fragments.face)
     if antialiased:
-        image = antialias(image, fragments, clip, faces)
+        image = antialias(image, fragments, clip, faces, partners)
     return image[..., :3], image[..., 3:]
 
 
 @torch.no_grad()
 def supersampled_normals(
-    vertices: Tensor, faces: Tensor, cameras: Cameras, size: int, factor: int = 2
+    vertices: Tensor,
+    faces: Tensor,
+    cameras: Cameras,
+    size: int,
+    factor: int = 2,
+    normals: Tensor | None = None,
 ) -> Tensor:
     """Camera-space normal maps (B,size,size,3) on white of (V,3) or (B,V,3), `factor` squared
     samples a pixel, without gradients: the spatial hint's picture, in training and in generation
-    alike."""
-    image, _ = camera_normals_image(vertices, faces, cameras, size * factor, antialiased=False)
-    return functional.avg_pool2d(image.movedim(-1, 1), factor).movedim(1, -1)
+    alike. normals: the result of `vertex_normals`, worth keeping while the vertices stay."""
+    clip = transform(vertices, cameras).contiguous().float()
+    faces = faces.to(torch.int32).contiguous()
+    large = size * factor
+    key = nearest_faces(project(clip, large, large), faces, large, large)
+    if normals is None:
+        normals = vertex_normals(vertices, faces)
+    normal = normals.expand(len(clip), -1, -1).contiguous()
+    colour = torch.empty(len(clip), size, size, 3, device=clip.device)
+    launch(
+        kernels.mean_normal_colours,
+        colour.shape[:3],
+        [array(key, wp.uint64), array(clip, wp.vec4), array(faces, wp.vec3i),
+         array(normal, wp.vec3), array(cameras.view[:, :3, :3].contiguous(), wp.mat33), factor],
+        [array(colour, wp.vec3)],
+    )  # fmt: skip
+    return colour

@@ -28,11 +28,17 @@ class Fragments:
     face: Tensor  # (B,H,W) int32, index into faces, -1 where empty
     barycentric: Tensor  # (B,H,W,3) float32, perspective-correct; zero where empty
     depth: Tensor  # (B,H,W) float32, z/w in [-1,1], 1 where empty; carries no gradient
+    position: Tensor  # (B,V,3) float32, vertices as column, row, z/w; carries no gradient
 
     @property
     def mask(self) -> Tensor:
         """(B,H,W,1) float32, one where a face is seen."""
         return (self.face >= 0).float().unsqueeze(-1)
+
+    def image(self, index: int) -> "Fragments":
+        """One image's, with the batch dimension."""
+        one = slice(index, index + 1)
+        return Fragments(self.face[one], self.barycentric[one], self.depth[one], self.position[one])
 
 
 class _Barycentric(torch.autograd.Function):
@@ -87,9 +93,18 @@ class _Interpolate(torch.autograd.Function):
         return image
 
     @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         attributes, barycentric, faces, face, image = context.saved_tensors
         attribute_gradient = torch.zeros_like(attributes)
+        if not context.needs_input_grad[1]:
+            launch(
+                kernels.spread,
+                face.shape,
+                [array(gradients[0].contiguous()), array(faces, wp.vec3i), array(face),
+                 array(barycentric, wp.vec3)],
+                [array(attribute_gradient)],
+            )  # fmt: skip
+            return attribute_gradient, None, None, None
         barycentric_gradient = torch.zeros_like(barycentric)
         launch(
             kernels.interpolate,
@@ -104,6 +119,54 @@ class _Interpolate(torch.autograd.Function):
         return attribute_gradient, barycentric_gradient, None, None
 
 
+class _MeanOnWhite(torch.autograd.Function):
+    """samples (B,H,W,3), face (B,H,W), factor -> image (B,H/factor,W/factor,3)."""
+
+    @staticmethod
+    def forward(context: Any, samples: Tensor, face: Tensor, factor: int) -> Tensor:
+        height, width = face.shape[1] // factor, face.shape[2] // factor
+        image = torch.zeros(len(face), height, width, 3, device=face.device)
+        context.save_for_backward(samples, face, image)
+        context.factor = factor
+        _MeanOnWhite._launch(samples, face, factor, image)
+        return image
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        samples, face, image = context.saved_tensors
+        gradient = torch.zeros_like(samples)
+        _MeanOnWhite._launch(
+            samples, face, context.factor, image, (gradient, gradients[0].contiguous())
+        )
+        return gradient, None, None
+
+    @staticmethod
+    def _launch(
+        samples: Tensor,
+        face: Tensor,
+        factor: int,
+        image: Tensor,
+        gradients: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        """The kernel, or with the gradients of samples and image its adjoint."""
+        launch(
+            kernels.mean_on_white,
+            image.shape[:3],
+            [array(samples, wp.vec3), array(face), factor],
+            [array(image, wp.vec3)],
+            gradients and [array(gradients[0], wp.vec3), None, 0],
+            gradients and [array(gradients[1], wp.vec3)],
+        )
+
+
+def mean_on_white(samples: Tensor, fragments: Fragments, factor: int) -> Tensor:
+    """Colours (B,H,W,3) of these fragments on white, as the mean of factor x factor samples.
+
+    (B,H/factor,W/factor,3), differentiable with respect to the colours.
+    """
+    return _MeanOnWhite.apply(samples.contiguous(), fragments.face, factor)
+
+
 def rasterize(clip: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
     """The nearest face at each pixel centre.
 
@@ -114,19 +177,41 @@ def rasterize(clip: Tensor, faces: Tensor, height: int, width: int) -> Fragments
     """
     clip = clip.contiguous().float()
     faces = faces.to(torch.int32).contiguous()
-    shape = (clip.shape[0], height, width)
-    key = torch.full(shape, -1, dtype=torch.int64, device=clip.device)
-    face = torch.empty(shape, dtype=torch.int32, device=clip.device)
-    key_array = array(key, wp.uint64)
+    position = project(clip, height, width)
+    key = nearest_faces(position, faces, height, width)
+    face = torch.empty(key.shape, dtype=torch.int32, device=clip.device)
+    launch(kernels.unpack_face, key.shape, [array(key, wp.uint64)], [array(face)])
+    barycentric, depth = _Barycentric.apply(clip, faces, face)
+    return Fragments(face, barycentric, depth, position)
+
+
+def project(clip: Tensor, height: int, width: int) -> Tensor:
+    """Clip positions (B,V,4) as column, row and z/w, (B,V,3), pixel centres at whole numbers.
+
+    Behind the camera z/w is `kernels.BEHIND`. Carries no gradient.
+    """
+    position = torch.empty(*clip.shape[:2], 3, device=clip.device)
+    launch(
+        kernels.project,
+        clip.shape[:2],
+        [array(clip, wp.vec4), height, width],
+        [array(position, wp.vec3)],
+    )
+    return position
+
+
+def nearest_faces(position: Tensor, faces: Tensor, height: int, width: int) -> Tensor:
+    """(B,height,width) int64: depth and index of the nearest face of faces (F,3) int32 at each
+    pixel centre, packed as `kernels.nearest_face` does; -1 where none is."""
+    shape = (len(position), height, width)
+    key = torch.full(shape, -1, dtype=torch.int64, device=position.device)
     launch(
         kernels.nearest_face,
-        (clip.shape[0], faces.shape[0]),
-        [array(clip, wp.vec4), array(faces, wp.vec3i), height, width],
-        [key_array],
+        (len(position), len(faces)),
+        [array(position, wp.vec3), array(faces, wp.vec3i), height, width],
+        [array(key, wp.uint64)],
     )
-    launch(kernels.unpack_face, shape, [key_array], [array(face)])
-    barycentric, depth = _Barycentric.apply(clip, faces, face)
-    return Fragments(face, barycentric, depth)
+    return key
 
 
 def interpolate(attributes: Tensor, fragments: Fragments, faces: Tensor) -> Tensor:
@@ -166,4 +251,5 @@ def antialias(
         half_edge_partners(faces) if partners is None else partners,
         fragments.face,
         fragments.depth,
+        fragments.position,
     )

@@ -47,24 +47,17 @@ def half_edge_partners(faces: Tensor) -> Tensor:
 
 
 def find_crossings(
-    clip: Tensor, faces: Tensor, partners: Tensor, face: Tensor, depth: Tensor
+    position: Tensor, faces: Tensor, partners: Tensor, face: Tensor, depth: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Pixel pairs that a visible silhouette edge separates.
 
-    clip (B,V,4); faces (F,3) int32; partners (3F,) int32; face and depth (B,H,W) of the fragments.
+    faces (F,3) int32; partners (3F,) int32; position (B,V,3), face and depth (B,H,W) of the
+    fragments.
     Returns pair (M,4) int64 rows (axis, image, row, column), axis 0 for the pair with the pixel to
     the right and 1 for the one below, and half_edge (M,) int64.
     """
-    images, height, width = face.shape
-    position = torch.empty(*clip.shape[:2], 3, device=clip.device)
-    facing = torch.empty(images, len(faces), dtype=torch.int32, device=clip.device)
-    key = torch.zeros(2, *face.shape, dtype=torch.int64, device=clip.device)
-    launch(
-        silhouette_kernels.project,
-        clip.shape[:2],
-        [array(clip, wp.vec4), height, width],
-        [array(position, wp.vec3)],
-    )
+    facing = torch.empty(len(face), len(faces), dtype=torch.int32, device=face.device)
+    key = torch.zeros(2, *face.shape, dtype=torch.int64, device=face.device)
     launch(
         silhouette_kernels.find_facing,
         facing.shape,
@@ -83,20 +76,27 @@ def find_crossings(
 
 
 def blend_silhouettes(
-    image: Tensor, clip: Tensor, faces: Tensor, partners: Tensor, face: Tensor, depth: Tensor
+    image: Tensor,
+    clip: Tensor,
+    faces: Tensor,
+    partners: Tensor,
+    face: Tensor,
+    depth: Tensor,
+    position: Tensor,
 ) -> Tensor:
     """Image (B,H,W,C) with each pixel cut by a silhouette mixed with the neighbour beyond it.
 
     A straight edge cuts a pixel along its steeper axis; there the coverage is one half minus the
-    distance from the pixel's centre to the edge along that axis. Arguments as `find_crossings`.
+    distance from the pixel's centre to the edge along that axis. clip (B,V,4), with its gradient;
+    the other arguments as `find_crossings`.
     """
     images, height, width, channels = image.shape
-    pair, half_edge = find_crossings(clip, faces, partners, face, depth)
+    pair, half_edge = find_crossings(position, faces, partners, face, depth)
     axis, batch, row, column = pair.t()
     first = (batch * height + row) * width + column
     second = first + torch.where(axis == 0, 1, width)
     corner = torch.stack([(half_edge + 1) % 3, (half_edge + 2) % 3])
-    vertex = faces.reshape(-1).long()[half_edge // 3 * 3 + corner]
+    vertex = faces.view(-1)[half_edge // 3 * 3 + corner].long()
     ends = clip.reshape(-1, 4).index_select(0, (batch * clip.shape[1] + vertex).reshape(-1))
     ends = ends.view(2, -1, 4)
     # Pixel coordinates with centres at whole numbers; run lies along the pair, scan across it.

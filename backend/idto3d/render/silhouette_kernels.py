@@ -7,7 +7,7 @@ A half-edge h = 3 * face + k is the edge opposite corner k of its face.
 
 import warp as wp
 
-from .kernels import to_pixels
+from .kernels import BEHIND
 
 wp.set_module_options({"enable_backward": False})
 
@@ -51,19 +51,6 @@ def pair_half_edges(
 
 
 @wp.kernel
-def project(
-    clip: wp.array2d(dtype=wp.vec4), height: int, width: int, position: wp.array2d(dtype=wp.vec3)
-):
-    """Vertices as (column, row, z/w); behind the camera z/w is 3, beyond the far plane."""
-    image, vertex = wp.tid()
-    corner = clip[image, vertex]
-    if corner[3] > 0.0:
-        position[image, vertex] = to_pixels(corner, height, width)
-    else:
-        position[image, vertex] = wp.vec3(0.0, 0.0, 3.0)
-
-
-@wp.kernel
 def find_facing(
     position: wp.array2d(dtype=wp.vec3), faces: wp.array2d(dtype=int), facing: wp.array2d(dtype=int)
 ):
@@ -75,7 +62,7 @@ def find_facing(
     p2 = position[image, faces[face, 2]]
     area = (p1[0] - p0[0]) * (p2[1] - p0[1]) - (p2[0] - p0[0]) * (p1[1] - p0[1])
     front = wp.where(area < 0.0, 1, 0)
-    facing[image, face] = wp.where(wp.max(wp.max(p0[2], p1[2]), p2[2]) > 2.0, -1, front)
+    facing[image, face] = wp.where(wp.max(wp.max(p0[2], p1[2]), p2[2]) >= BEHIND, -1, front)
 
 
 @wp.func

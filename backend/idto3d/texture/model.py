@@ -12,7 +12,7 @@ from idto3d.render.cameras import Cameras, transform
 from idto3d.render.environment import EnvironmentLight, prefilter, randomize
 from idto3d.render.normals import vertex_normals
 from idto3d.render.procedural import procedural_environments
-from idto3d.render.rasterize import interpolate, rasterize
+from idto3d.render.rasterize import Fragments, interpolate, mean_on_white, rasterize
 from idto3d.render.shade import linear_to_srgb, shade
 from idto3d.settings import TextureSettings
 from idto3d.texture.first_colours import FirstColours
@@ -76,26 +76,25 @@ class TextureModel(torch.nn.Module):
         large = size * SUPERSAMPLE
         used, row = torch.unique(chosen, return_inverse=True)
         materials = self.field(self._located, self.base, used)
+        # What isn't learned now carries no gradient: shading then has less than half as much to do.
+        fixed = self.base[:, ALBEDO.stop :] if albedo_only else self.base[:, :0]
         if albedo_only:
-            fixed = self.base[None, :, 3:].expand(len(used), -1, -1)
-            materials = torch.cat([materials[..., ALBEDO], fixed], dim=-1)
+            materials = materials[..., ALBEDO]
         change = self._change(materials)
+        lights = [self._draw_light(generator) for _ in range(len(chosen))]
         fragments = rasterize(transform(self.poses[chosen], cameras), self.faces, large, large)
-        attributes = torch.cat([materials[row], self.normals[chosen], self.poses[chosen]], dim=-1)
-        pixels = interpolate(attributes, fragments, self.faces)
-        pictures = []
-        for index in range(len(chosen)):
-            albedo = pixels[index, ..., ALBEDO]
-            if torch.rand((), generator=generator) >= self.settings.lit_share:
-                pictures.append(albedo)
-                continue
-            light = self._random_light(generator)
-            pictures.append(
-                _lit(pixels[index], fragments.mask[index], cameras.position[index], light)
-            )
-        image = torch.stack(pictures) * fragments.mask + 1 - fragments.mask
-        pooled = functional.avg_pool2d(image.movedim(-1, 1), SUPERSAMPLE)
-        return pooled.movedim(1, -1), change
+        lit = any(light is not None for light in lights)
+        wanted = materials if lit else materials[..., ALBEDO]
+        pixels = interpolate(wanted[row], fragments, self.faces)
+        pictures = [
+            pixels[index, ..., ALBEDO]
+            if light is None
+            else self._lit(pixels[index], fixed, fragments.image(index), int(chosen[index]),
+                           cameras.position[index], light)
+            for index, light in enumerate(lights)
+        ]  # fmt: skip
+        samples = torch.stack(pictures) if lit else pixels
+        return mean_on_white(samples, fragments, SUPERSAMPLE), change
 
     def material(self, points: Tensor) -> Tensor:
         """Materials (N,5) of the neutral face at canonical points (N,3), for the baker.
@@ -126,24 +125,43 @@ class TextureModel(torch.nn.Module):
     def _change(self, materials: Tensor) -> Tensor:
         """Squared distance from the first colours, dearer where photographs vouch for them."""
         weight = self.settings.smoothness + self.settings.photo_weight * self.seen
-        return (weight[:, None] * (materials - self.base).square()).sum(-1).mean()
+        base = self.base[:, : materials.shape[-1]]
+        return (weight[:, None] * (materials - base).square()).sum(-1).mean()
 
-    def _random_light(self, generator: torch.Generator) -> EnvironmentLight:
+    def _lit(
+        self,
+        learned: Tensor,
+        fixed: Tensor,
+        fragments: Fragments,
+        expression: int,
+        camera: Tensor,
+        light: EnvironmentLight,
+    ) -> Tensor:
+        """sRGB (H,W,3) of one image of fragments; camera (3,) is its centre.
+
+        The pixels' materials (H,W,L) that are learned, and the vertices' others (V,5-L).
+        Exposed so that a white head would be white on average: the prior takes what it sees for
+        albedo, so a bright light would darken the skin and a dim one bleach it.
+        """
+        seen = fragments.face[0] >= 0
+        shape = torch.cat([self.normals[expression], self.poses[expression], fixed], dim=-1)
+        places = interpolate(shape, fragments, self.faces)[0][seen]
+        normal = functional.normalize(places[:, :3], dim=-1, eps=1e-8)
+        view = functional.normalize(camera - places[:, 3:6], dim=-1)
+        skin = learned[seen]
+        rough, metal = (places[:, 6:] if fixed.shape[1] else skin[:, 3:]).split(1, dim=-1)
+        radiance = shade(skin[:, :3], rough, metal, normal, view, light)
+        exposure = light.diffuse(normal).mean() if len(normal) else torch.ones(())
+        colour = linear_to_srgb((radiance / exposure.clamp_min(1e-3)).clamp(0, 1))
+        return torch.ones(*seen.shape, 3, device=colour.device).masked_scatter(
+            seen[..., None], colour
+        )
+
+    def _draw_light(self, generator: torch.Generator) -> EnvironmentLight | None:
+        """A random light for the settings' share of the pictures, None for the others."""
+        if torch.rand((), generator=generator) >= self.settings.lit_share:
+            return None
         index = int(torch.randint(len(self._environments), (), generator=generator))
         if index not in self._lights:
             self._lights[index] = prefilter(self._environments[index]).to(self.base.device)
         return randomize(self._lights[index], generator)
-
-
-def _lit(pixels: Tensor, mask: Tensor, camera: Tensor, light: EnvironmentLight) -> Tensor:
-    """sRGB (H,W,3) of interpolated materials, normals and positions (H,W,11); mask (H,W,1).
-
-    Exposed so that a white head would be white on average: the prior takes what it sees for
-    albedo, so a bright light would darken the skin and a dim one bleach it.
-    """
-    normal = functional.normalize(pixels[..., 5:8], dim=-1, eps=1e-8)
-    view = functional.normalize(camera - pixels[..., 8:11], dim=-1)
-    radiance = shade(pixels[..., :3], pixels[..., 3:4], pixels[..., 4:5], normal, view, light)
-    covered = normal[mask[..., 0] > 0].detach()
-    exposure = light.diffuse(covered).mean() if len(covered) else torch.ones(())
-    return linear_to_srgb((radiance / exposure.clamp_min(1e-3)).clamp(0, 1))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A person's head in both representations: extracted from the lattice and wrapped."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -20,7 +22,7 @@ EVERYTHING = torch.arange(3)
 
 @pytest.fixture(scope="module")
 def template() -> Template:
-    return load_template(ASSETS / "template" / "head.npz")
+    return load_template(ASSETS / "template" / "head.npz").subdivided()
 
 
 @pytest.fixture
@@ -55,8 +57,8 @@ def test_starts_as_the_template(head: HeadModel) -> None:
     assert torch.equal(surface.faces, head.faces)
     assert torch.equal(surface.displacement, head.expressions[chosen])
     assert torch.equal(surface.posed(), head.template + head.expressions[chosen])
-    assert surface.residual.shape == (3, *head.template.shape)
-    assert surface.residual.abs().max() == 0
+    assert surface.shape.shape == head.template.shape and surface.shape.abs().max() == 0
+    assert len(surface.motion) == 2 and surface.motion.abs().max() == 0
 
 
 @torch.no_grad()
@@ -89,7 +91,28 @@ def test_chosen_expressions_are_rows_of_all(head: HeadModel) -> None:
         whole, part = show(EVERYTHING), show(chosen)
         assert torch.equal(part.vertices, whole.vertices)
         assert torch.allclose(part.displacement, whole.displacement[chosen], atol=1e-6)
-        assert torch.allclose(part.residual[1:], whole.residual[1:][chosen], atol=1e-6)
+        assert torch.allclose(part.motion, whole.motion[chosen], atol=1e-6)
+
+
+@torch.no_grad()
+def test_learned_motion_is_the_field_between_coarse_vertices(head: HeadModel) -> None:
+    """Asking the field at every vertex of the template would give nearly the same."""
+    wake(head)
+    learned = head.wrapped(EVERYTHING).displacement - head.expressions
+    asked = head.deformation_field(head.template, EVERYTHING)
+    difference = (learned - asked).square().mean().sqrt()
+    # Grid features here are white noise at every level, the roughest field there can be.
+    assert difference < 0.35 * asked.square().mean().sqrt()
+
+
+@torch.no_grad()
+def test_extracted_wears_the_motion_of_the_nearest_point_of_the_template(head: HeadModel) -> None:
+    wake(head)
+    extracted, wrapped = head.extracted(EVERYTHING), head.wrapped(EVERYTHING)
+    nearest = torch.cdist(extracted.vertices[::50], head.template).argmin(dim=1)
+    expected = wrapped.displacement[:, nearest]
+    found = extracted.displacement[:, ::50]
+    assert (found - expected).square().mean().sqrt() < 0.2 * expected.square().mean().sqrt()
 
 
 @pytest.mark.parametrize("representation", ["wrapped", "extracted"])
@@ -126,11 +149,15 @@ def test_regularization(head: HeadModel) -> None:
     surface = head.wrapped(EVERYTHING)
     assert [float(value) for value in head.regularization(surface)] == [0, 0]
     limit = SETTINGS.max_displacement
-    shift = torch.full_like(surface.residual, 0.5 * limit)
-    noise = 0.5 * limit * torch.randn(shift.shape, generator=torch.Generator().manual_seed(2))
+    generator = torch.Generator().manual_seed(2)
+    parts = {"shape": surface.shape, "motion": surface.motion}
+    shift = {name: torch.full_like(part, 0.5 * limit) for name, part in parts.items()}
+    noise = {
+        name: 0.5 * limit * torch.randn(part.shape, generator=generator)
+        for name, part in parts.items()
+    }
     for change, rough in ((shift, False), (noise, True)):
-        changed = type(surface)(**{**vars(surface), "residual": change})
-        roughness, size = head.regularization(changed)
+        roughness, size = head.regularization(dataclasses.replace(surface, **change))
         assert float(size) == pytest.approx(0.75, rel=0.05)
         assert float(roughness) > 0.1 if rough else float(roughness) < 1e-6
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from idto3d.head.subdivide import loop_subdivision
+from idto3d.head.subdivide import coarse_faces, loop_operator, loop_subdivision
 from tests.backend.head.shapes import assert_closed, enclosed_volume, icosphere
 
 
@@ -77,3 +77,23 @@ def test_faces_keep_their_side() -> None:
     corners = (matrix @ vertices)[fine]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     assert (normal[:, 2] > 0).all()
+
+
+def test_coarse_faces_are_found_again() -> None:
+    _, faces = icosphere(2)
+    _, finer = loop_subdivision(faces.numpy(), 66)
+    assert torch.equal(coarse_faces(torch.from_numpy(finer)), faces)
+
+
+def test_loop_operator_is_the_matrix() -> None:
+    vertices, faces = icosphere(2)
+    matrix, _ = loop_subdivision(faces.numpy(), len(vertices))
+    dense = torch.from_numpy(matrix.toarray()).float()
+    values = torch.randn(2, *vertices.shape, generator=torch.Generator().manual_seed(0))
+    own, twin = values.clone().requires_grad_(), values.clone().requires_grad_()
+    result, expected = loop_operator(faces, len(vertices))(own), dense @ twin
+    assert torch.allclose(result, expected, atol=1e-6)
+    weight = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1))
+    (result * weight).sum().backward()
+    (expected * weight).sum().backward()
+    assert torch.allclose(own.grad, twin.grad, atol=1e-5)

@@ -98,6 +98,14 @@ def test_supersampled_normals_are_the_mean_of_smaller_pixels():
     assert torch.allclose(image, fine.view(2, 32, 4, 32, 4, 3).mean((2, 4)), atol=1e-6)
     smooth, _ = camera_normals_image(vertices, faces, cameras, 32)
     assert (image - smooth).abs().max() < 0.12
+    given = supersampled_normals(
+        vertices, faces, cameras, 32, factor=4, normals=vertex_normals(vertices, faces)
+    )
+    assert torch.equal(given, image)
+    # Through a hole the inside shows: faces seen from behind.
+    image = supersampled_normals(vertices, faces[800:], cameras, 32)
+    fine, _ = camera_normals_image(vertices, faces[800:], cameras, 64, antialiased=False)
+    assert torch.allclose(image, fine.view(2, 32, 2, 32, 2, 3).mean((2, 4)), atol=1e-6)
 
 
 def test_gradient_of_the_image_turns_normals_the_right_way():

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rasterizing and interpolating against analytic shapes and against the torch twins."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
 from idto3d.render.cameras import orbit, transform
-from idto3d.render.rasterize import interpolate, rasterize
+from idto3d.render.rasterize import interpolate, mean_on_white, rasterize
 from tests.backend.head.shapes import icosphere
 from tests.backend.render import reference
 
@@ -141,7 +142,7 @@ def test_interpolation_and_its_gradients_agree_with_the_twin(batched):
     shape = (2, 120, 5) if batched else (120, 5)
     attributes = torch.randn(shape, generator=generator, requires_grad=True)
     barycentric = fragments.barycentric.clone().requires_grad_()
-    fragments = type(fragments)(fragments.face, barycentric, fragments.depth)
+    fragments = dataclasses.replace(fragments, barycentric=barycentric)
     weight = torch.randn(2, 32, 32, 5, generator=generator)
     image = interpolate(attributes, fragments, faces)
     (image * weight).sum().backward()
@@ -159,6 +160,29 @@ def test_interpolation_and_its_gradients_agree_with_the_twin(batched):
     assert torch.allclose(image, expected, atol=1e-5)
     reference.assert_same_gradient(attributes.grad, twin_attributes.grad)
     reference.assert_same_gradient(barycentric.grad, twin_barycentric.grad)
+
+    # Where only the attributes ask for a gradient they get the same.
+    fixed = dataclasses.replace(fragments, barycentric=barycentric.detach())
+    alone = attributes.detach().requires_grad_()
+    (interpolate(alone, fixed, faces) * weight).sum().backward()
+    assert torch.allclose(alone.grad, attributes.grad, atol=1e-5)
+
+
+def test_mean_on_white_and_its_gradient_agree_with_the_twin():
+    generator = torch.Generator().manual_seed(8)
+    clip, faces = soup(generator, 40)
+    fragments = rasterize(torch.cat([clip, clip.flip(1)]), faces, 24, 24)
+    samples, twin = (
+        torch.rand(2, 24, 24, 3, generator=torch.Generator().manual_seed(9)).requires_grad_()
+        for _ in range(2)
+    )
+    weight = torch.randn(2, 8, 8, 3, generator=generator)
+    image = mean_on_white(samples, fragments, 3)
+    expected = torch.where(fragments.mask > 0, twin, 1.0).view(2, 8, 3, 8, 3, 3).mean((2, 4))
+    (image * weight).sum().backward()
+    (expected * weight).sum().backward()
+    assert torch.allclose(image, expected, atol=1e-6)
+    assert torch.allclose(samples.grad, twin.grad, atol=1e-6)
 
 
 def test_interpolating_positions_gives_points_on_the_pixel_rays():

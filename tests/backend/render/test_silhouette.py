@@ -81,7 +81,7 @@ def test_crossings_agree_with_the_twin():
     clip = transform(vertices, orbit(33.0, 40.0))
     fragments = rasterize(clip, faces, 40, 48)
     pair, half_edge = find_crossings(
-        clip, faces.int(), half_edge_partners(faces), fragments.face, fragments.depth
+        fragments.position, faces.int(), half_edge_partners(faces), fragments.face, fragments.depth
     )
     expected = reference.crossings(clip[0], faces, fragments.face[0], fragments.depth[0])
     corner = half_edge % 3

@@ -41,8 +41,8 @@ class LashRow:
     up: float  # 1 for the upper lid, -1 for the lower
 
 
-UPPER = LashRow(34, (0.0, 0.33, 0.67, 1.0), (0.14, 0.92), 0.82, 0.042, -8.0, 58.0, 38.0, 1.0)
-LOWER = LashRow(20, (0.0, 0.5, 1.0), (0.2, 0.9), 0.46, 0.03, 10.0, 34.0, 30.0, -1.0)
+UPPER = LashRow(34, (0.0, 0.33, 0.67, 1.0), (0.14, 0.92), 0.8, 0.036, -8.0, 58.0, 38.0, 1.0)
+LOWER = LashRow(20, (0.0, 0.5, 1.0), (0.22, 0.9), 0.36, 0.022, 10.0, 34.0, 30.0, -1.0)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def lash_pieces(row: LashRow, colour: np.ndarray) -> list[Piece]:
     tip = np.stack([last + column, last + column + 1, np.full(_CORNERS, count - 1)], axis=1)
     number = np.arange(rings * around).reshape(rings, around)
     number[:, -1] = number[:, 0]
-    u = np.append(np.tile(np.linspace(0, 1, around), rings), 0.5)
+    u = np.append(np.tile(np.linspace(1, 0, around), rings), 0.5)
     v = np.append(np.repeat(row.stations[:-1], around), 1.0)
     material = np.concatenate([colour, [LASH_ROUGHNESS, 0.0]])
     piece = Piece(

@@ -278,7 +278,7 @@ def _mirrored(piece: Piece) -> Piece:
     return Piece(
         piece.vertices * np.array([1.0, -1.0, 1.0]),
         piece.faces[:, ::-1],
-        piece.uv,
+        piece.uv * [-1.0, 1.0] + [1.0, 0.0],  # so that paint isn't mirrored
         piece.original,
         piece.material,
         piece.occlusion,

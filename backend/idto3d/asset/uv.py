@@ -63,7 +63,10 @@ def unwrap(
     if sheet is not None:
         corner, _, found = atlas[1]
         corners = square(found)[np.argsort(corner)]
-        free = np.stack([corners[0], corners[1] - corners[0], corners[2] - corners[0]])
+        start, along, down = corners[0], corners[1] - corners[0], corners[2] - corners[0]
+        if along[0] * down[1] < along[1] * down[0]:  # a turn that mirrors, whatever was asked
+            start, along = start + along, -along
+        free = np.stack([start, along, down])
     return UvLayout(split_faces.astype(np.int64), square(uv), original.astype(np.int64), free)
 
 

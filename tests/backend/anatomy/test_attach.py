@@ -11,7 +11,7 @@ from idto3d.head.signed_distance import TriangleMesh
 from idto3d.head.template import Template
 from idto3d.render.cameras import orbit, transform
 from idto3d.render.rasterize import rasterize
-from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, SKIN, face_centimetre
+from idto3d.texture.paint import SKIN, face_centimetre
 from tests.backend.anatomy.conftest import HAIR, SomePerson
 
 SHUT = ("smile", "sadness")  # of the list, those that leave no gap between the template's lips
@@ -121,25 +121,6 @@ def test_upper_teeth_rest_and_lower_ones_follow_the_chin(
         chin = template.landmarks[8]
         assert 0.2 < dropped / (person.poses[0] - person.poses[pose])[chin, 1] < 1.2
         assert np.array_equal(lower[person.pose("brow_raise")], lower[0])
-
-
-@pytest.mark.parametrize("name", ["neutral", "blink", "squeeze", "surprise", "wink", "anger"])
-def test_lashes_stay_out_of_the_lids(
-    people: list[SomePerson], template: Template, name: str
-) -> None:
-    faces, part = template.faces.numpy(), template.part.numpy()
-    skin = torch.from_numpy(faces[part[faces[:, 0]] == SKIN])
-    for person in people:
-        cm = face_centimetre(person.poses[0, template.landmarks.numpy()])
-        pose = person.pose(name)
-        strands = person.attached.positions[pose, _dental()[1] :]
-        mesh = TriangleMesh(torch.from_numpy(person.poses[pose]), skin)
-        distance = mesh.signed_distance(torch.from_numpy(strands)).numpy() / cm
-        # Roots lie in the lid; a lash without room is drawn in, never through to the other side.
-        assert distance.min() > -0.12
-        balls = [person.poses[pose, part == eye].mean(axis=0) for eye in (RIGHT_EYE, LEFT_EYE)]
-        away = np.linalg.norm(strands[:, None] - np.stack(balls), axis=2).min(axis=1) / cm
-        assert away.min() > 1.3  # an eyeball has 1.7
 
 
 def test_lashes_are_a_darker_shade_of_the_hair(people: list[SomePerson]) -> None:

@@ -17,7 +17,7 @@ def test_a_rigid_motion_is_found_again(template: Template) -> None:
     moved = rest @ turn.T + shift
     found = jaw_motions(np.stack([rest, moved]), chin_weights(template))
     assert np.abs(found[0].rotation - np.eye(3)).max() < 1e-9
-    assert np.abs(found[1](rest) - moved).max() < 1e-9
+    assert np.abs(found[1](rest) - moved).max() < 1e-7
 
 
 def test_the_chin_alone_decides(template: Template) -> None:

@@ -23,6 +23,7 @@ _TILTS = (0, 8, -8, 16, -16, 24, -24, 36, -36, 48, -48, 60, -60)
 _TUCKED = 0.12  # of its length is left to a lash that has no room at all
 _SUNK = 0.03  # how deep the roots lie in the lid
 _AROUND = 3.5  # from the eye's middle: the skin that can be in the lashes' way
+_OPEN = 0.08  # between the lids: less, and the upper one lies on the lower one's lashes
 _SAME_PATCH = 0.06  # skin as near as this to a root is what the lash grows from
 
 
@@ -41,8 +42,8 @@ class LashRow:
     up: float  # 1 for the upper lid, -1 for the lower
 
 
-UPPER = LashRow(34, (0.0, 0.33, 0.67, 1.0), (0.14, 0.92), 0.8, 0.036, -8.0, 58.0, 38.0, 1.0)
-LOWER = LashRow(20, (0.0, 0.5, 1.0), (0.22, 0.9), 0.36, 0.022, 10.0, 34.0, 30.0, -1.0)
+UPPER = LashRow(34, (0.0, 0.33, 0.67, 1.0), (0.14, 0.88), 0.8, 0.036, -8.0, 58.0, 38.0, 1.0)
+LOWER = LashRow(20, (0.0, 0.5, 1.0), (0.22, 0.85), 0.36, 0.022, 10.0, 34.0, 30.0, -1.0)
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,16 @@ def pose_lashes(template: Template, poses: np.ndarray, lids: tuple[Lid, ...]) ->
     marks = poses[0, template.landmarks.numpy()].astype(np.float64)
     cm = face_centimetre(marks)
     posed = []
-    for lid in lids:
+    for index, lid in enumerate(lids):
         balls = poses[:, part == lid.eye].mean(axis=1)
         near = np.linalg.norm(poses[0] - balls[0], axis=1) < _AROUND * cm
         strands = []
         for pose, ball in zip(poses, balls, strict=True):
-            frame = _Roots.of(lid, pose.astype(np.float64), ball.astype(np.float64))
-            strands.append(_grow(lid.row, frame, Flesh(pose, skin, near), cm))
+            roots = _Roots.of(lid, pose.astype(np.float64), ball.astype(np.float64))
+            covered = np.zeros(lid.row.count, dtype=bool)
+            if lid.row.up < 0:
+                covered = _covered(roots, pose[lids[index - 1].vertices], cm)
+            strands.append(_grow(lid.row, roots, covered, Flesh(pose, skin, near), cm))
         posed.append(np.stack(strands))
     return posed
 
@@ -178,7 +182,14 @@ class _Roots:
         return _Roots(point, along, out, side * across)
 
 
-def _grow(row: LashRow, roots: _Roots, flesh: Flesh, cm: float) -> np.ndarray:
+def _covered(roots: _Roots, upper: np.ndarray, cm: float) -> np.ndarray:
+    """Which lashes (count,) of a lower lid the upper one, its edge (n,3), lies upon."""
+    beside = np.abs(roots.point[:, None] - upper[None])[..., 0].argmin(axis=1)
+    opening = ((roots.point - upper[beside]) * roots.lid).sum(axis=1)
+    return opening < _OPEN * cm
+
+
+def _grow(row: LashRow, roots: _Roots, covered: np.ndarray, flesh: Flesh, cm: float) -> np.ndarray:
     """The lashes of a lid in one pose (count,U,3), turned out of the way of the skin."""
     whole = np.ones(row.count)
     blocked = np.stack(
@@ -188,7 +199,7 @@ def _grow(row: LashRow, roots: _Roots, flesh: Flesh, cm: float) -> np.ndarray:
     # Each lash takes the free angle that is nearest to the one most of them take.
     nearest = np.abs(np.array(_TILTS) - common)[:, None] + 1000 * blocked
     tilt = np.array(_TILTS)[nearest.argmin(axis=0)].astype(np.float64)
-    share = np.where(blocked.all(axis=0), _TUCKED, 1.0)
+    share = np.where(blocked.all(axis=0) | covered, _TUCKED, 1.0)
     return _tubes(row, roots, _lines(row, roots, tilt, share, cm), cm)
 
 

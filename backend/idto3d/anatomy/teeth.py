@@ -190,7 +190,7 @@ def _crown(crown: Crown, place: np.ndarray, outward: np.ndarray, share: float) -
         np.stack([np.append(u, 0.5), np.append(v, 1.0)], axis=1),
         np.unique(np.append(number.ravel(), number.size), return_inverse=True)[1],
         _enamel(np.append(tall, 1.0 - profile.hollow), share),
-        np.full(len(vertices), _light(share)),
+        np.full(len(vertices), _light(np.array(share))),
     )
 
 
@@ -213,8 +213,8 @@ def _enamel(height: np.ndarray, share: float) -> np.ndarray:
     return np.column_stack([colour, np.full(len(height), ENAMEL_ROUGHNESS), np.zeros(len(height))])
 
 
-def _light(share: np.ndarray | float) -> np.ndarray | float:
-    """Ambient visibility in an open mouth; share as in `_crown`."""
+def _light(share: np.ndarray) -> np.ndarray:
+    """Ambient visibility in an open mouth; share () or (N,) as in `_crown`."""
     return FRONT_LIGHT + (BACK_LIGHT - FRONT_LIGHT) * share
 
 

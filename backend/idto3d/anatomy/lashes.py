@@ -221,7 +221,9 @@ def _lines(row: LashRow, roots: _Roots, tilt: float, share: np.ndarray, cm: floa
     length = length * (1 + 0.14 * uneven[0]) * share
     lift = row.lift + tilt + 5.0 * uneven[1]
     fan = row.fan * (2 * place - 1) + 7.0 * uneven[2]
-    points = [roots.point - _SUNK * cm * roots.out]
+    # One that is drawn in lies deeper, so that its root doesn't show on the lid either.
+    depth = (_SUNK + 0.2 * (1 - share)) * cm
+    points = [roots.point - depth[:, None] * roots.out]
     for start, end in zip(row.stations[:-1], row.stations[1:], strict=True):
         angle = np.radians(lift + row.curl * (0.5 * (start + end)) * (1 + 0.2 * uneven[3]))
         side = np.radians(fan * (0.4 + 0.6 * end))

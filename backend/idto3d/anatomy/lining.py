@@ -18,7 +18,7 @@ TONGUE = np.array([0.66, 0.36, 0.35, 0.45, 0.0])
 CHEEK_LIGHT, TONGUE_LIGHT = 0.3, 0.55  # ambient visibility in an open mouth
 # The lips' own colour ends so many face centimetres behind their outline: in their middle, at the
 # corners of the mouth, and over which way it fades.
-_LIP, _CORNER, _FADE = 1.25, 0.35, 0.5
+_LIP, _CORNER, _FADE = 1.05, 0.3, 0.45
 
 
 @dataclass(frozen=True)

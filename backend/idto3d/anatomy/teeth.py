@@ -241,12 +241,12 @@ def _gum(crowns: tuple[Crown, ...], arch: Arch, palate: bool) -> Piece:
     mirrored = half[:, :0:-1] * np.array([[-1.0], [1.0], [1.0], [1.0], [1.0]])
     x, high, deep, between, share = np.concatenate([mirrored, half], axis=1)
     base, outward = arch.at(x), arch.outward(x)
-    edge = 0.5 * deep * (1 - 0.5 * between)
+    edge = 0.5 * deep * (1 - 0.2 * between)
     margin = high - 0.26 * between * (1 - 0.4 * share)
     rows = [
         (0.5 * deep - 0.04, high + (0.8 if palate else 0.4)),
         (0.5 * deep + 0.08, high + 0.22),
-        (edge + 0.02, margin - 0.02),
+        (edge + 0.035, margin - 0.02),
         (-edge - 0.02, margin - 0.02),
         (-0.5 * deep - 0.12, high + 0.35),
         (-0.5 * deep - 0.5, high + 0.95),

@@ -207,7 +207,7 @@ def _blocked(lines: np.ndarray, flesh: Flesh, cm: float) -> np.ndarray:
     """Which lashes (count,) run into skin beyond their roots."""
     away = lines[:, 1:]
     room = flesh.room(away.reshape(-1, 3)).reshape(away.shape[:2])
-    return (room < 0.2 * _SAME_PATCH * cm).any(axis=1)
+    return np.asarray((room < 0.2 * _SAME_PATCH * cm).any(axis=1))
 
 
 def _lines(row: LashRow, roots: _Roots, tilt: float, share: np.ndarray, cm: float) -> np.ndarray:

@@ -19,6 +19,7 @@ from .tick import bring_in, forecast_words, start_next
 from .vocabulary import NAMES, SETS
 
 LOG_NAME = "ID-to-3D Log"
+TEETH_AND_LASHES = "asset.teeth_and_lashes"  # the setting's name in a request's overrides
 
 
 def generate_problem(context: bpy.types.Context) -> str:
@@ -47,6 +48,7 @@ def request_of(settings: SceneSettings) -> Request:
         seed=settings.seed,
         description=settings.description.strip(),
         consent=settings.consent,
+        overrides={} if settings.teeth_and_lashes else {TEETH_AND_LASHES: False},
     )
 
 
@@ -233,6 +235,7 @@ class RedoJob(JobOperator, bpy.types.Operator):
         settings.person, settings.description = request.name, request.description
         settings.consent, settings.seed = request.consent, request.seed
         settings.preset = request.preset
+        settings.teeth_and_lashes = request.overrides.get(TEETH_AND_LASHES, True)
         for name in NAMES:
             setattr(settings.expressions, name, name in request.expressions)
         return {"FINISHED"}

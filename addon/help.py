@@ -15,6 +15,7 @@ HELP: dict[str, tuple[str, ...]] = {
         "The name is given to the head and its collection.",
         "A description helps where photos are unclear: 'short grey hair, a beard'.",
         "Each expression becomes a shape key from 0 to 1. More of them cost little time.",
+        "Teeth, gums and lashes come with the head; untick them if you model your own.",
         "Draft shows in minutes whether the photos will do; Standard is for use.",
         "Another seed gives another head from the same photos.",
     ),

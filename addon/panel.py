@@ -145,6 +145,7 @@ class PersonPanel(Section, bpy.types.Panel):
         draw_expressions(layout, settings)
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
+        column.prop(settings, "teeth_and_lashes")
         column.prop(settings, "preset")
         column.prop(settings, "seed")
         draw_forecast(layout)

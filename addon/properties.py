@@ -102,6 +102,12 @@ class SceneSettings(bpy.types.PropertyGroup):
     preset: EnumProperty(  # type: ignore[valid-type]
         name="Quality", description="How much work goes into the head", items=PRESETS
     )
+    teeth_and_lashes: BoolProperty(  # type: ignore[valid-type]
+        name="Teeth and Lashes",
+        description="Give the head teeth, gums and eyelashes that follow every expression: about "
+        "4,000 triangles. Leave them out for heads that get others",
+        default=True,
+    )
     seed: IntProperty(  # type: ignore[valid-type]
         name="Seed",
         description="The same seed and photos give the same head on the same machine",

@@ -9,7 +9,8 @@ ID-to-3D (Babiloni et al., NeurIPS 2024), in one sitting:
 3. geometry   score distillation of camera-space normals into a canonical signed distance field
               and one displacement field an expression (`head`)
 4. texture    score distillation of albedo, then of all materials, under random light (`texture`)
-5. asset      simplify, unwrap, bake, write glTF with one morph target an expression (`asset`)
+5. asset      simplify, add teeth and lashes (`anatomy`), unwrap, bake, write glTF with one morph
+              target an expression (`asset`)
 
 The run can stop after any step and go on from its checkpoint to the same result.
 """
@@ -25,6 +26,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from idto3d.anatomy.attach import teeth_and_lashes
 from idto3d.asset import build
 from idto3d.asset.mesh import PosedMesh
 from idto3d.asset.pictures import write_overview, write_turntable
@@ -354,7 +356,7 @@ def optimise_texture(
 
 @torch.no_grad()
 def write_head(run: Run, start: Start, head: HeadModel, texture: TextureModel) -> None:
-    """Simplify, unwrap, bake and write the result folder; the glTF file comes last."""
+    """Simplify, add teeth and lashes, unwrap, bake and write; the glTF file comes last."""
     began = time.monotonic()
     run.reporter.stage("asset", 4)
     run.reporter.status("Unwrapping and baking the textures")
@@ -365,12 +367,16 @@ def write_head(run: Run, start: Start, head: HeadModel, texture: TextureModel) -
         surface.faces.cpu().numpy(),
     )
     asset = run.settings.asset
+    attached = None
+    if asset.teeth_and_lashes:
+        attached = teeth_and_lashes(start.template, posed.poses, texture.hair)
     model = build.build_head(
         posed,
         start.expressions,
         texture.material,
         build.AssetSettings(asset.target_faces, asset.texture_size),
         run.device,
+        attached,
     )
     run.reporter.step(1)
     run.folder.result.mkdir(parents=True, exist_ok=True)

@@ -60,6 +60,11 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="replace one setting of the preset; may be given several times",
     )
+    parser.add_argument(
+        "--no-teeth-and-lashes",
+        action="store_true",
+        help="leave teeth, gums and eyelashes out, for heads that get others",
+    )
     parser.add_argument("--offline", action="store_true", help=OFFLINE)
 
 
@@ -68,6 +73,9 @@ def request_from(arguments: argparse.Namespace) -> Request:
 
     Raises UserError for an override that is none.
     """
+    overrides = parse_overrides(arguments.set)
+    if arguments.no_teeth_and_lashes:
+        overrides["asset.teeth_and_lashes"] = False
     expressions = (word.strip() for word in arguments.expressions.split(","))
     return Request(
         photos=(),
@@ -77,7 +85,7 @@ def request_from(arguments: argparse.Namespace) -> Request:
         device=arguments.device,
         prior=_absolute(arguments.prior),
         identity_model=_absolute(arguments.identity_model),
-        overrides=parse_overrides(arguments.set),
+        overrides=overrides,
         photo_prior=_absolute(arguments.photo_prior),
         template=_absolute(arguments.template),
         vram=arguments.vram,

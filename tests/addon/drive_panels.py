@@ -121,6 +121,7 @@ def generate(folder: Path, mock: MockBackend) -> dict[str, Any]:
 
     before = artist.datablocks()
     settings.description, settings.seed = "grey hair", 7
+    settings.teeth_and_lashes = False
     found["generate"] = artist.press(ops.generate)
     found["first phase"] = artist.phase()
     previews, panels = {}, []
@@ -150,6 +151,7 @@ def generate(folder: Path, mock: MockBackend) -> dict[str, Any]:
         request.name, request.description, request.consent, request.seed, request.preset,
         list(request.expressions), list(request.photos) == [str(folder / "photo.png")],
     ]  # fmt: skip
+    found["overrides"] = request.overrides
     head = bpy.data.objects["Ada"]
     found["head"] = {
         "keys": {key.name: key.value for key in head.data.shape_keys.key_blocks[1:]},
@@ -290,11 +292,12 @@ def history(folder: Path, mock: MockBackend) -> dict[str, Any]:
     settings = artist.settings()
     settings.photos.clear()
     settings.person, settings.preset, settings.seed = "Nobody", "paper", 9
+    settings.teeth_and_lashes = False
     ops.expressions_choose(choice="ALL")
     found["redo"] = artist.press(ops.job_redo, job=ada)
     chosen = artist.addon("properties").chosen_expressions(settings)
     found["redone"] = [settings.person, settings.preset, settings.seed, len(settings.photos)]
-    found["redone"] += [len(chosen), settings.consent]
+    found["redone"] += [len(chosen), settings.consent, settings.teeth_and_lashes]
     found["page"] = artist.press(ops.history_page, by=1), artist.press(ops.history_page, by=-1)
     root = jobs.get(grace).folder.root
     found["delete"] = artist.press(ops.job_delete, job=grace), root.exists()

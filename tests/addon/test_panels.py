@@ -116,6 +116,7 @@ def test_from_the_button_to_the_head(generated: dict[str, Any]) -> None:
     name, description, consent, seed, preset, expressions, same_photo = generated["request"]
     assert (name, description, consent, seed, preset) == ("Ada", "grey hair", True, 7, "draft")
     assert expressions == ["smile", "jaw_open", "surprise"] and same_photo
+    assert generated["overrides"] == {"asset.teeth_and_lashes": False}
     assert generated["head"] == {
         "keys": {"smile": 0.0, "jaw_open": 0.0, "surprise": 0.0},
         "collections": ["Ada"],
@@ -220,7 +221,7 @@ def test_file_that_is_opened_again_finds_its_job(history: dict[str, Any]) -> Non
 
 def test_redo_fills_the_panels(history: dict[str, Any]) -> None:
     assert history["redo"] == "FINISHED"
-    assert history["redone"] == ["Ada", "draft", 0, 1, 3, True]
+    assert history["redone"] == ["Ada", "draft", 0, 1, 3, True, True]
 
 
 def test_delete_takes_the_folder_and_leaves_the_head(history: dict[str, Any]) -> None:

@@ -30,6 +30,11 @@ def test_overrides_change_only_what_they_name() -> None:
     assert changed.asset == draft.asset
 
 
+def test_switches_can_be_replaced() -> None:
+    assert settings_for("draft", {}).asset.teeth_and_lashes
+    assert not settings_for("draft", {"asset.teeth_and_lashes": False}).asset.teeth_and_lashes
+
+
 def test_unknown_names() -> None:
     with pytest.raises(UserError, match="draft, standard, paper"):
         settings_for("fast", {})
@@ -47,6 +52,8 @@ def test_unknown_names() -> None:
         ("geometry.iterations", True),
         ("geometry.smoothness", float("nan")),
         ("geometry.weighting", 3),
+        ("asset.teeth_and_lashes", 1),
+        ("asset.teeth_and_lashes", "no"),
         ("texture.timesteps_refine", 5),
         ("texture.timesteps_refine", [5]),
         ("texture.timesteps_refine", [5, "x"]),

@@ -39,6 +39,8 @@ class BakeSurface:
     normals: torch.Tensor  # (U,3) unit normals of the neutral pose
     tangents: torch.Tensor  # (U,4) of the neutral pose
     occlusion: torch.Tensor  # (U,) in [0,1]
+    own: torch.Tensor  # (U,5) material that covers the field's
+    share: torch.Tensor  # (U,) in [0,1], of `own`; parts outside canonical space have 1
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,25 @@ def bake(surface: BakeSurface, fine: FineSurface, material: MaterialFunction, si
     fragments = rasterize_layout(surface.uv, surface.faces, size)
     inside = fragments.face[0] >= 0
     attributes = torch.cat(
-        [surface.canonical, surface.normals, surface.tangents, surface.occlusion[:, None]], dim=1
+        [
+            surface.canonical,
+            surface.normals,
+            surface.tangents,
+            surface.occlusion[:, None],
+            surface.own,
+            surface.share[:, None],
+        ],
+        dim=1,
     )
     texels = interpolate(attributes, fragments, surface.faces)[0][inside]
-    canonical, normals, tangents, occlusion = texels.split([3, 3, 4, 1], dim=1)
-    values = torch.cat([material(chunk) for chunk in canonical.split(2**18)])
-    detail = _tangent_space(_fine_normals(canonical, normals, fine), normals, tangents)
+    canonical, normals, tangents, occlusion, values, share = texels.split([3, 3, 4, 1, 5, 1], dim=1)
+    head = share[:, 0] < 0.999
+    under = torch.cat([material(chunk) for chunk in canonical[head].split(2**18)])
+    values[head] = torch.lerp(under, values[head], share[head])
+    detail = torch.zeros_like(normals)
+    detail[:, 2] = 1.0  # what is wholly covered has no finer shape
+    finer = _fine_normals(canonical[head], normals[head], fine)
+    detail[head] = _tangent_space(finer, normals[head], tangents[head])
     orm = torch.cat([occlusion, values[:, 3:5]], dim=1)
     layers = torch.cat([values[:, :3], 0.5 * detail + 0.5, orm], dim=1)
     image = _fill_outside(layers.cpu().numpy(), inside.cpu().numpy())

@@ -3,14 +3,17 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from scipy.spatial import cKDTree
 
+from idto3d.anatomy.attach import SHEET, Attached
+from idto3d.anatomy.lining import Lining
 from idto3d.asset.bake import BakeSurface, FineSurface, Maps, MaterialFunction, bake
 from idto3d.asset.files import make_folder, write_whole
 from idto3d.asset.gltf import GltfMesh, GltfTextures, MorphTarget, write_glb
@@ -53,23 +56,29 @@ def build_head(
     material: MaterialFunction,
     settings: AssetSettings,
     device: torch.device | str = "cpu",
+    attached: Attached | None = None,
 ) -> HeadModel:
     """Make the asset of a full-resolution surface.
 
     surface: K poses, the neutral first. expressions: their K names. material: the material field
-    at canonical points (see `bake`), on `device`. Raises ValueError when names and poses differ
-    in number.
+    at canonical points (see `bake`), on `device`. attached: teeth and lashes in the same K poses;
+    they come after the head's own vertices and faces, as they are. Raises ValueError when names and
+    poses differ in number.
     """
     if len(expressions) != len(surface.displacement):
         raise ValueError(f"{len(expressions)} names for {len(surface.displacement)} poses")
     light = simplify(surface, settings.faces)
-    layout = unwrap(light.poses[NEUTRAL], light.faces, settings.texture_size)
+    sheet = None if attached is None else SHEET
+    layout = unwrap(light.poses[NEUTRAL], light.faces, settings.texture_size, sheet)
     # Normals come from the unsplit mesh, so the seams of the atlas don't show.
-    normals = mesh_normals(light.poses, light.faces)
-    positions = light.poses[:, layout.original]
-    split_normals = normals[:, layout.original]
-    tangents = vertex_tangents(positions[NEUTRAL], split_normals[NEUTRAL], layout.uv, layout.faces)
-    baked = _bake_surface(light, layout, normals[NEUTRAL], tangents, device)
+    head = _head_part(light, layout, device)
+    if attached is not None:
+        head = _lined(head, attached.lining, surface.canonical)
+    split = head if attached is None else _joined(head, _attached_part(attached, layout))
+    tangents = vertex_tangents(
+        split.positions[NEUTRAL], split.normals[NEUTRAL], split.uv, split.faces
+    )
+    baked = _bake_surface(split, tangents, device)
     fine = FineSurface(
         torch.from_numpy(surface.canonical).to(device),
         torch.from_numpy(surface.faces).to(device),
@@ -77,7 +86,7 @@ def build_head(
     )
     maps = bake(baked, fine, material, settings.texture_size)
     return HeadModel(
-        tuple(expressions), layout.faces, layout.uv, positions, split_normals, tangents, maps
+        tuple(expressions), split.faces, split.uv, split.positions, split.normals, tangents, maps
     )
 
 
@@ -86,26 +95,98 @@ def mesh_normals(positions: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return vertex_normals(torch.from_numpy(positions), torch.from_numpy(faces)).numpy()
 
 
-def _bake_surface(
-    light: PosedMesh,
-    layout: UvLayout,
-    normals: np.ndarray,
-    tangents: np.ndarray,
-    device: torch.device | str,
-) -> BakeSurface:
+@dataclass(frozen=True)
+class _Split:
+    """The head, the attached parts or both, over vertices that are split at UV seams."""
+
+    faces: np.ndarray  # (F,3) int64
+    uv: np.ndarray  # (U,2) float32
+    positions: np.ndarray  # (K,U,3) float32
+    normals: np.ndarray  # (K,U,3) float32
+    canonical: np.ndarray  # (U,3) float32; of no meaning for attached parts
+    occlusion: np.ndarray  # (U,) float32
+    own: np.ndarray  # (U,5) float32: material that covers the field's
+    share: np.ndarray  # (U,) float32 of `own`; 1 for attached parts
+
+
+def _head_part(light: PosedMesh, layout: UvLayout, device: torch.device | str) -> _Split:
+    normals = mesh_normals(light.poses, light.faces)
     occlusion = ambient_occlusion(
         torch.from_numpy(light.poses[NEUTRAL]).to(device),
         torch.from_numpy(light.faces).to(device),
-        torch.from_numpy(normals).to(device),
+        torch.from_numpy(normals[NEUTRAL]).to(device),
     )
-    original = torch.from_numpy(layout.original).to(device)
+    count = len(layout.original)
+    return _Split(
+        layout.faces,
+        layout.uv,
+        light.poses[:, layout.original],
+        normals[:, layout.original],
+        light.canonical[layout.original],
+        occlusion.clamp(min=DARKEST_OCCLUSION).cpu().numpy()[layout.original],
+        np.zeros((count, 5), dtype=np.float32),
+        np.zeros(count, dtype=np.float32),
+    )
+
+
+def _lined(head: _Split, lining: Lining, canonical: np.ndarray) -> _Split:
+    """The head with its mouth's lining, given for the full-resolution vertices (V,3)."""
+    nearest = cKDTree(canonical).query(head.canonical)[1]
+    return replace(
+        head,
+        own=lining.material[nearest],
+        share=lining.share[nearest],
+        occlusion=np.maximum(head.occlusion, lining.light[nearest]),
+    )
+
+
+def _attached_part(attached: Attached, layout: UvLayout) -> _Split:
+    corner, along, down = layout.sheet
+    normals = mesh_normals(attached.positions, attached.original[attached.faces])
+    positions = attached.positions[:, attached.original]
+    return _Split(
+        attached.faces,
+        corner + attached.uv[:, :1] * along + attached.uv[:, 1:] * down,
+        positions,
+        normals[:, attached.original],
+        positions[NEUTRAL],
+        attached.occlusion,
+        attached.material,
+        np.ones(len(attached.original), dtype=np.float32),
+    )
+
+
+def _joined(head: _Split, attached: _Split) -> _Split:
+    """Both in one, the head's vertices and faces first."""
+
+    def both(name: str, axis: int = 0) -> np.ndarray:
+        return np.concatenate([getattr(head, name), getattr(attached, name)], axis=axis)
+
+    return _Split(
+        np.concatenate([head.faces, attached.faces + len(head.uv)]),
+        both("uv"),
+        both("positions", axis=1),
+        both("normals", axis=1),
+        both("canonical"),
+        both("occlusion"),
+        both("own"),
+        both("share"),
+    )
+
+
+def _bake_surface(split: _Split, tangents: np.ndarray, device: torch.device | str) -> BakeSurface:
+    def on_device(values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(values).to(device)
+
     return BakeSurface(
-        faces=torch.from_numpy(layout.faces).to(device),
-        uv=torch.from_numpy(layout.uv).to(device),
-        canonical=torch.from_numpy(light.canonical).to(device)[original],
-        normals=torch.from_numpy(normals).to(device)[original],
-        tangents=torch.from_numpy(tangents).to(device),
-        occlusion=occlusion.clamp(min=DARKEST_OCCLUSION)[original],
+        faces=on_device(split.faces),
+        uv=on_device(split.uv),
+        canonical=on_device(split.canonical),
+        normals=on_device(split.normals[NEUTRAL]),
+        tangents=on_device(tangents),
+        occlusion=on_device(split.occlusion),
+        own=on_device(split.own),
+        share=on_device(split.share),
     )
 
 

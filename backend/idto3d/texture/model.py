@@ -56,6 +56,11 @@ class TextureModel(torch.nn.Module):
         self._environments = procedural_environments(settings.environments)
         self._lights: dict[int, EnvironmentLight] = {}
 
+    @property
+    def hair(self) -> tuple[float, float, float]:
+        """The hair's sRGB colour as the photographs show it."""
+        return self._laid.look.hair
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         return self.field.parameter_groups(self.settings.learning_rate)
 

@@ -5,7 +5,8 @@ ID-to-3D (Babiloni et al., NeurIPS 2024), in one sitting:
 
 1. identity   find the face on each photo, embed it (`identity`)
 2. stage 0    shape the template to the embedding (`head.stage_zero`), then to the landmarks of all
-              photos (`head.fit`), which also tells each photo's pose and expression
+              photos (`head.fit`), which also tells each photo's pose and expression, then to the
+              normals that a network sees in the photos (`head.relief`)
 3. geometry   score distillation of camera-space normals into a canonical signed distance field
               and one displacement field an expression (`head`)
 4. texture    score distillation of albedo, then of all materials, under random light (`texture`)
@@ -37,9 +38,12 @@ from idto3d.attempts import Attempts
 from idto3d.guidance import Guide, chosen_expressions, draw_expressions, tone_words
 from idto3d.head.fit import PhotoFit, fit_head
 from idto3d.head.model import HeadModel
+from idto3d.head.photo_view import head_and_face, normals_seen
+from idto3d.head.relief import with_relief
 from idto3d.head.stage_zero import FirstGuess, load_stage_zero
 from idto3d.head.template import Template, load_template
 from idto3d.identity import Person, open_encoder, open_finder, person_from_photos, report
+from idto3d.identity.intrinsic_images import CHIP_SIZE, IntrinsicImages, find_intrinsic_images
 from idto3d.identity.landmarks import find_landmarks
 from idto3d.ingredients import describe_run
 from idto3d.job.protocol import JobFolder, Request
@@ -54,7 +58,7 @@ from idto3d.render.environment import exposed, prefilter
 from idto3d.render.normals import camera_normals_image, vertex_normals
 from idto3d.render.procedural import procedural_environments
 from idto3d.run import Loop, Run, number_format, open_run, restore
-from idto3d.texture.first_colours import FirstColours, Shot, first_colours
+from idto3d.texture.first_colours import FirstColours, Shot, first_colours, hair_offset
 from idto3d.texture.model import TextureModel
 
 # Lights of the overview among the procedural maps.
@@ -67,8 +71,8 @@ class Start:
 
     person: Person
     guess: FirstGuess  # its shape fitted to the photos
-    photos: tuple[PhotoFit, ...]  # how the head lies in each of the person's photos
-    template: Template  # subdivided once
+    shots: tuple[Shot, ...]  # the person's photos, and how the head lies in each
+    template: Template  # the person's own, subdivided once
     bare: Tensor  # (V,3) the shaped template, mouth slightly open: what the hints show
     canonical: Tensor  # (V,3) the same with the volume of the hair that the photos show
     motions: Tensor  # (K,V,3) from canonical to each expression, the neutral one first
@@ -116,17 +120,22 @@ def find_start(run: Run) -> Start:
                 f"{photo.path.name}: the face's outline isn't clear here, so the photo is placed "
                 "by its eyes and nose alone"
             )
-    template = coarse.subdivided()
+    images = look_into_photos(coarse, guess, person, photos)
+    template = with_relief(coarse, guess.coefficients, photos, images).subdivided()
+    shots = tuple(
+        Shot(photo.pixels, fit.pose, template.expression(fit.arkit).numpy(), seen, fit.understood)
+        for photo, fit, seen in zip(person.photos, photos, images, strict=True)
+    )
     expressions = chosen_expressions(run.request.expressions, ASSETS / "expressions.json")
     bare = template.canonical(guess.coefficients)
     run.timings.setdefault("identity", time.monotonic() - began)
     return Start(
         person,
         guess,
-        photos,
+        shots,
         template,
         bare,
-        with_hair(bare, template, guess, person, photos),
+        with_hair(bare, template, guess, shots),
         torch.stack([template.from_canonical(expression.arkit) for expression in expressions]),
         tuple(expression.name for expression in expressions),
     )
@@ -162,34 +171,30 @@ def _dlib_embeddings(person: Person) -> np.ndarray:
     return dlib.embed(np.stack([dlib.align(photo.pixels, five) for photo, five in pairs]))
 
 
+def look_into_photos(
+    template: Template, guess: FirstGuess, person: Person, photos: tuple[PhotoFit, ...]
+) -> list[list[IntrinsicImages]]:
+    """For each photo the normals, the albedo and the outline of the head and of the face."""
+    neutral = template.neutral(guess.coefficients)
+    found = []
+    for photo, fit in zip(person.photos, photos, strict=True):
+        positions = (neutral + template.expression(fit.arkit)).double().numpy()
+        squares = head_and_face(fit.pose)
+        guesses = [
+            normals_seen(fit.pose, positions, template.faces, square, CHIP_SIZE)
+            for square in squares
+        ]
+        found.append(find_intrinsic_images(photo.pixels, squares, guesses))
+    return found
+
+
 def with_hair(
-    bare: Tensor,
-    template: Template,
-    guess: FirstGuess,
-    person: Person,
-    photos: tuple[PhotoFit, ...],
+    bare: Tensor, template: Template, guess: FirstGuess, shots: tuple[Shot, ...]
 ) -> Tensor:
     """The canonical head (V,3) under the volume of the hair that the photos show on it."""
     neutral = template.neutral(guess.coefficients)
-    colours = lay_photos(template, neutral, guess, person, photos)
-    return bare + torch.from_numpy(colours.hair_offset)[:, None] * vertex_normals(
-        bare, template.faces
-    )
-
-
-def lay_photos(
-    template: Template,
-    neutral: Tensor,
-    guess: FirstGuess,
-    person: Person,
-    photos: tuple[PhotoFit, ...],
-) -> FirstColours:
-    """Paint the neutral head (V,3) with measured colours and lay the photographs on it."""
-    shots = [
-        Shot(photo.pixels, fit.pose, template.expression(fit.arkit).numpy())
-        for photo, fit in zip(person.photos, photos, strict=True)
-    ]
-    return first_colours(template, neutral, shots, guess.tone)
+    offset = torch.from_numpy(hair_offset(template, neutral, shots, guess.tone))
+    return bare + offset[:, None] * vertex_normals(bare, template.faces)
 
 
 def guide_for(run: Run, start: Start, domain: str) -> Guide:
@@ -277,7 +282,7 @@ def first_colours_of(run: Run, start: Start, head: HeadModel) -> FirstColours:
     """Paint with measured colours, and the photographs laid on the head."""
     run.reporter.status("Laying the photos on the head")
     neutral = head.wrapped(torch.zeros(1, dtype=torch.int64)).posed()[0].cpu()
-    return lay_photos(start.template, neutral, start.guess, start.person, start.photos)
+    return first_colours(start.template, neutral, start.shots, start.guess.tone)
 
 
 def optimise_texture(

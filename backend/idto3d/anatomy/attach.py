@@ -14,8 +14,8 @@ from idto3d.anatomy.jaw import chin_weights, jaw_motions
 from idto3d.anatomy.lining import Lining, mouth_lining
 from idto3d.anatomy.mouth import fit_mouth
 from idto3d.anatomy.pieces import Piece, join
+from idto3d.head.regions import SKIN
 from idto3d.head.template import Template
-from idto3d.texture.paint import SKIN
 
 # The rectangle of texture that all of it shares, in units of the head's own surface.
 SHEET = (0.46, 0.13)

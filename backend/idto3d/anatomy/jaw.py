@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from idto3d.head.regions import SKIN, face_centimetre
 from idto3d.head.template import Template
-from idto3d.texture.paint import SKIN, face_centimetre
 
 # Of the chin's skin that other muscles than the jaw's also move, in face centimetres.
 _STILLNESS = 0.15

@@ -13,8 +13,8 @@ import numpy as np
 from idto3d.anatomy.edges import edge_graph, way_along
 from idto3d.anatomy.flesh import Flesh
 from idto3d.anatomy.pieces import Piece, grid_faces
+from idto3d.head.regions import LEFT_EYE, RIGHT_EYE, SKIN, face_centimetre
 from idto3d.head.template import Template
-from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, SKIN, face_centimetre
 
 LASH_ROUGHNESS = 0.55
 _CORNERS = 3  # of a lash's cross-section

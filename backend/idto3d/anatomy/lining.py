@@ -10,8 +10,8 @@ import numpy as np
 from scipy.sparse.csgraph import connected_components, dijkstra
 
 from idto3d.anatomy.edges import edge_graph, way_along
+from idto3d.head.regions import MOUTH, SKIN, face_centimetre, smoothstep
 from idto3d.head.template import Template
-from idto3d.texture.paint import MOUTH, SKIN, face_centimetre, smoothstep
 
 CHEEK = np.array([0.55, 0.27, 0.26, 0.4, 0.0])  # sRGB albedo, roughness, metallic
 TONGUE = np.array([0.66, 0.36, 0.35, 0.45, 0.0])

@@ -13,7 +13,7 @@ import numpy as np
 from idto3d.anatomy import teeth
 from idto3d.anatomy.flesh import Flesh
 from idto3d.anatomy.jaw import RigidMotion
-from idto3d.texture.paint import face_centimetre
+from idto3d.head.regions import face_centimetre
 
 # All in face centimetres.
 _OVERBITE, _OVERJET = 0.2, 0.32  # the upper incisors stand before and over the lower ones

@@ -25,11 +25,11 @@ from idto3d.evaluation.observation import (
 )
 from idto3d.evaluation.portraits import generated_head, lights, true_head
 from idto3d.evaluation.whole_head import TrueHead
+from idto3d.head.regions import SKIN
 from idto3d.head.stage_zero import FirstGuess, load_stage_zero
 from idto3d.identity import open_encoder, person_from_photos
 from idto3d.pictures import Finished
 from idto3d.render.environment import EnvironmentLight
-from idto3d.texture.paint import SKIN
 from idto3d.training.people import People
 
 UNCOVERED = 0.05  # weight of hair below which skin is bare

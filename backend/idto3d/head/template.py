@@ -7,7 +7,7 @@ Design decision 5: its expression displacements initialise the deformation field
 distance the canonical field.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,10 @@ class Template:
     def from_canonical(self, arkit: dict[str, float]) -> torch.Tensor:
         """Displacement (V,3) from the canonical surface to the expression, neutral included."""
         return self.expression(arkit) - self.expression(CANONICAL_ARKIT)
+
+    def moved(self, offset: torch.Tensor) -> "Template":
+        """The template with its mean, and so every head, moved by offset (V,3)."""
+        return replace(self, mean=self.mean + offset)
 
     def subdivided(self) -> "Template":
         """The same head after one Loop step; landmarks and parts stay with their vertices."""

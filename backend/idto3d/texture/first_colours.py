@@ -13,23 +13,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from idto3d.head.photo_pose import DISTANCE, PhotoPose
+from idto3d.head.hair_volume import hair_volume
+from idto3d.head.photo_pose import PhotoPose
+from idto3d.head.photo_view import visible
+from idto3d.head.regions import LEFT_EYE, RIGHT_EYE, SKIN, ear_centre, face_centimetre, smoothstep
 from idto3d.head.template import Template
+from idto3d.identity.bilinear import bilinear
+from idto3d.identity.intrinsic_images import IntrinsicImages, together
 from idto3d.render.normals import vertex_normals
-from idto3d.render.rasterize import rasterize
-from idto3d.texture.layers import LaidColours, Layer, Places, bilinear, blend, to_linear
-from idto3d.texture.paint import (
-    LEFT_EYE,
-    RIGHT_EYE,
-    SKIN,
-    Look,
-    ear_centre,
-    face_centimetre,
-    paint_head,
-    smoothstep,
-)
+from idto3d.texture.layers import LaidColours, Layer, Places, blend, to_linear
+from idto3d.texture.paint import Look, Paint, paint_head
 
-DEPTH_MAP = 384  # pixels of the map that decides what a photo sees
+WHOLE_HEAD = 0  # among a shot's images
 # How far the skin's lightness follows the embedding's guess (1) rather than the photos (0).
 TRUST_IN_GUESSED_LEVEL = 0.4
 DEFAULT_HAIR = (0.16, 0.11, 0.08)
@@ -50,7 +45,6 @@ class FirstColours:
     roughness: np.ndarray  # (V,)
     seen: np.ndarray  # (V,) in [0,1], how well the photos show it
     look: Look
-    hair_offset: np.ndarray  # (V,) units along the normal: the volume of the painted hair
     laid: LaidColours  # the same albedo anywhere on the surface
 
 
@@ -61,6 +55,9 @@ class Shot:
     pixels: np.ndarray  # (H,W,3) uint8 sRGB
     pose: PhotoPose
     displacement: np.ndarray  # (V,3) units, from the neutral head to the expression shown
+    # What a network sees in it: the whole head, then the face; () when none has looked.
+    images: Sequence[IntrinsicImages] = ()
+    understood: bool = True  # False: the pose is rough
 
     def averaged(self) -> "Shot":
         """The photo no finer than a texture can hold, so that sampling it does not alias."""
@@ -71,7 +68,8 @@ class Shot:
         centre = (pose.centre + 0.5) / factor - 0.5
         smaller = PhotoPose(pose.rotation, pose.focal / factor, centre, pose.error)
         pixels = np.asarray(Image.fromarray(self.pixels).reduce(factor))
-        return Shot(pixels, smaller, self.displacement)
+        images = [image.reduced(factor) for image in self.images]
+        return Shot(pixels, smaller, self.displacement, images, self.understood)
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,26 @@ class Seen:
     @property
     def colour(self) -> np.ndarray:
         """(V,3) sRGB of the photo."""
-        return bilinear(self.pixels, self.points)
+        return bilinear(self.pixels, self.points) / 255.0
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """A head of V vertices in P photos, and the look that they show."""
+
+    positions: np.ndarray  # (V,3)
+    marks: np.ndarray  # (68,3)
+    part: np.ndarray  # (V,)
+    front: np.ndarray  # (V,) in [0,1], how far skin faces forward
+    eyes: np.ndarray  # (2,3) centres of the eyeballs
+    shots: list[Shot]  # P
+    turned: list[np.ndarray]  # P, normals (V,3) with the photo's expression
+    seen: list[Seen]  # P
+    look: Look
+
+    @property
+    def paint(self) -> Paint:
+        return paint_head(self.positions, self.marks, self.part, self.front, self.eyes, self.look)
 
 
 def first_colours(
@@ -98,23 +115,11 @@ def first_colours(
 
     tone: sRGB skin colour guessed from the embedding.
     """
-    positions, faces = neutral.numpy(), template.faces
-    part, marks = template.part.numpy(), neutral.numpy()[template.landmarks.numpy()]
-    normals = vertex_normals(neutral, faces).numpy()
-    front = smoothstep(0.0, 0.3, normals[:, 2])
-    eyes = np.stack([positions[part == code].mean(axis=0) for code in (LEFT_EYE, RIGHT_EYE)])
-    shots = [shot.averaged() for shot in shots]
-    moved = [neutral + torch.from_numpy(shot.displacement).to(neutral) for shot in shots]
-    turned = [vertex_normals(shape, faces).numpy() for shape in moved]
-    seen = [
-        see(shot.pixels, shot.pose, shape.numpy(), faces, facing)
-        for shot, shape, facing in zip(shots, moved, turned, strict=True)
-    ]
-    look = _measure_look(seen, positions, marks, part, tone)
-    paint = paint_head(positions, marks, part, front, eyes, look)
+    sight = _look_at(template, neutral, shots, tone)
+    positions, marks, part, paint = sight.positions, sight.marks, sight.part, sight.paint
     layers = tuple(
         lay(view, paint.albedo, facing, part == SKIN)
-        for view, facing in zip(seen, turned, strict=True)
+        for view, facing in zip(sight.seen, sight.turned, strict=True)
     )
     vertices = Places.at_vertices(len(positions))
     weights = np.stack([layer.weight for layer in layers])
@@ -123,46 +128,74 @@ def first_colours(
     )
     trusted = np.clip(weights.max(axis=0), 0, 1) * agreement * _trust(positions, marks, part)
     trusted = trusted * (1 - _stray_on_ears(colour, paint.albedo, positions, marks))
-    laid = LaidColours(positions, marks, part, front, eyes, look, layers, trusted)
-    return FirstColours(
-        laid.albedo(vertices),
-        paint.roughness,
-        trusted,
-        look,
-        paint.offset.astype(np.float32),
-        laid,
-    )
+    laid = LaidColours(positions, marks, part, sight.front, sight.eyes, sight.look, layers, trusted)
+    return FirstColours(laid.albedo(vertices), paint.roughness, trusted, sight.look, laid)
 
 
-def see(
-    photo: np.ndarray,
-    pose: PhotoPose,
-    positions: np.ndarray,
-    faces: torch.Tensor,
-    normals: np.ndarray,
-) -> Seen:
-    """Sample the photo at each vertex that faces its camera and is not hidden."""
-    height, width = photo.shape[:2]
-    projected = pose.project(positions)
-    low, high = projected[:, :2].min(axis=0), projected[:, :2].max(axis=0)
-    side = float((high - low).max()) * 1.02
-    corner = 0.5 * (low + high) - 0.5 * side
-    ndc = (projected[:, :2] - corner) / side * 2 - 1
-    depth = projected[:, 2]
-    clip = np.stack(
-        [ndc[:, 0] * depth, -ndc[:, 1] * depth, (depth - DISTANCE) * depth, depth], axis=1
+def hair_offset(
+    template: Template,
+    neutral: torch.Tensor,
+    shots: Sequence[Shot],
+    tone: tuple[float, float, float],
+) -> np.ndarray:
+    """(V,) float32 units along the normals of the bare neutral head: how far its hair stands off.
+
+    Arguments as of `first_colours`.
+    """
+    sight = _look_at(template, neutral, shots, tone)
+    usual = sight.paint.offset
+    # Ears stay free, and at the nape an outline may be a collar's as well.
+    free = sight.paint.hair * smoothstep(0.0, 0.6 * usual.max() + 1e-9, usual)
+    above_ears = sight.positions[:, 1] > ear_centre(sight.marks)[0]
+    outlines = [
+        (shot.pose, shot.displacement, shot.images[WHOLE_HEAD])
+        for shot in sight.shots
+        if shot.understood and shot.images
+    ]
+    offset = hair_volume(
+        sight.positions.astype(float), template.faces, usual, free, above_ears, outlines
     )
-    fragments = rasterize(
-        torch.from_numpy(clip.astype(np.float32))[None], faces, DEPTH_MAP, DEPTH_MAP
-    )
-    buffer = fragments.depth[0].numpy()
-    cell = np.clip(((ndc + 1) * 0.5 * DEPTH_MAP).astype(int), 0, DEPTH_MAP - 1)
-    visible = buffer[cell[:, 1], cell[:, 0]] > (depth - DISTANCE) - 0.012
-    facing = normals @ pose.towards()
-    x, y = projected[:, 0], projected[:, 1]
+    return offset.astype(np.float32)
+
+
+def _look_at(
+    template: Template,
+    neutral: torch.Tensor,
+    shots: Sequence[Shot],
+    tone: tuple[float, float, float],
+) -> _Sight:
+    positions, faces = neutral.numpy(), template.faces
+    part, marks = template.part.numpy(), neutral.numpy()[template.landmarks.numpy()]
+    front = smoothstep(0.0, 0.3, vertex_normals(neutral, faces).numpy()[:, 2])
+    eyes = np.stack([positions[part == code].mean(axis=0) for code in (LEFT_EYE, RIGHT_EYE)])
+    shots = [shot.averaged() for shot in shots]
+    moved = [neutral + torch.from_numpy(shot.displacement).to(neutral) for shot in shots]
+    turned = [vertex_normals(shape, faces).numpy() for shape in moved]
+    seen = [
+        see(shot, shape.numpy(), faces, facing)
+        for shot, shape, facing in zip(shots, moved, turned, strict=True)
+    ]
+    look = _measure_look(seen, positions, marks, part, tone)
+    return _Sight(positions, marks, part, front, eyes, shots, turned, seen, look)
+
+
+def see(shot: Shot, positions: np.ndarray, faces: torch.Tensor, normals: np.ndarray) -> Seen:
+    """Sample the photo at each vertex that faces its camera and is not hidden.
+
+    positions, normals (V,3): with the photo's expression.
+    """
+    height, width = shot.pixels.shape[:2]
+    points = shot.pose.project(positions)[:, :2]
+    x, y = points.T
     inside = (x > 1) & (y > 1) & (x < width - 2) & (y < height - 2)
-    weight = smoothstep(0.15, 0.75, facing) * visible * inside
-    return Seen(photo, projected[:, :2], weight)
+    facing = normals @ shot.pose.towards()
+    weight = smoothstep(0.15, 0.75, facing) * visible(shot.pose, positions, faces) * inside
+    if shot.images:
+        # A small error of the pose lays background on the head's rim.
+        known = together([image.at(points) for image in shot.images])
+        on_head = np.where(np.isfinite(known.variance), known.on_head, 1.0)
+        weight = weight * smoothstep(0.6, 0.98, on_head)
+    return Seen(shot.pixels, points, weight)
 
 
 def lay(view: Seen, painted: np.ndarray, normals: np.ndarray, skin: np.ndarray) -> Layer:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from idto3d.identity.bilinear import bilinear
 from idto3d.texture.paint import Look, paint_head
 
 # Exponent of the weights: the photo that sees a part best decides, since poses are not good enough
@@ -46,7 +47,7 @@ class Layer:
 
     def albedo(self, places: Places) -> np.ndarray:
         """(N,3) sRGB: the photo without its light."""
-        seen = bilinear(self.pixels, places.between(self.points))
+        seen = bilinear(self.pixels, places.between(self.points)) / 255.0
         return to_srgb(to_linear(seen) / places.between(self.light))
 
 
@@ -94,17 +95,6 @@ def blend(
     mean = (colours * strong[..., None]).sum(0) / np.maximum(total, 1e-6)[:, None]
     spread = (((colours - mean) ** 2).mean(-1) * strong).sum(0) / np.maximum(total, 1e-6)
     return np.where(total[:, None] > 1e-6, mean, painted), np.exp(-spread / 0.01)
-
-
-def bilinear(photo: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Colours (N,3) in [0,1] of a photo (H,W,3) uint8 at points (N,2); borders repeat."""
-    height, width = photo.shape[:2]
-    x, y = np.clip(points[:, 0], 0, width - 1.001), np.clip(points[:, 1], 0, height - 1.001)
-    left, top = x.astype(int), y.astype(int)
-    u, v = (x - left)[:, None], (y - top)[:, None]
-    corners = (photo[top + dy, left + dx, :3].astype(np.float32) for dy in (0, 1) for dx in (0, 1))
-    a, b, c, d = corners
-    return ((a * (1 - u) + b * u) * (1 - v) + (c * (1 - u) + d * u) * v) / 255.0
 
 
 def to_linear(colour: np.ndarray) -> np.ndarray:

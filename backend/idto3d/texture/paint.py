@@ -10,6 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from idto3d.head.regions import (
+    HAIRLINE,
+    LEFT_EYE,
+    MOUTH,
+    RIGHT_EYE,
+    SKIN,
+    TEETH,
+    TEMPLE,
+    ear_centre,
+    face_centimetre,
+    hair_mask,
+    smoothstep,
+    value_noise,
+)
 from idto3d.head.template import (
     BROW_LEFT,
     BROW_RIGHT,
@@ -19,8 +33,6 @@ from idto3d.head.template import (
     LIPS_OUTER,
 )
 
-SKIN, MOUTH, LEFT_EYE, RIGHT_EYE, TEETH = 0, 1, 2, 3, 4
-OUTER_EYE_DISTANCE = 8.92
 SCLERA = np.array([0.86, 0.83, 0.81])
 MOUTH_INSIDE = np.array([0.50, 0.22, 0.22])
 GAZE_TO_LIDS = 0.85  # of the angle from straight ahead to the middle of the open lids
@@ -34,8 +46,8 @@ class Look:
     skin: tuple[float, float, float]
     hair: tuple[float, float, float]
     iris: tuple[float, float, float]
-    hairline: float = 0.0  # height of the forehead's hairline above its mean
-    temple: float = 0.8  # how far the hairline recedes at the temples
+    hairline: float = HAIRLINE  # height of the forehead's hairline above its mean
+    temple: float = TEMPLE  # how far the hairline recedes at the temples
     hair_amount: float = 1.0  # 0 bald, 0.5 cropped, 1 full
     hair_thickness: float = 0.8  # volume of the hair over the scalp
     brow_width: float = 1.0
@@ -57,32 +69,6 @@ class Paint:
     roughness: np.ndarray
     hair: np.ndarray
     offset: np.ndarray  # units, along the normal
-
-
-def face_centimetre(landmarks: np.ndarray) -> float:
-    """A face centimetre in the units of landmarks (68,3)."""
-    return float(np.linalg.norm(landmarks[36, :2] - landmarks[45, :2]) / OUTER_EYE_DISTANCE)
-
-
-def smoothstep(low: float | np.ndarray, high: float | np.ndarray, x: np.ndarray) -> np.ndarray:
-    t = np.clip((x - low) / (high - low), 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)
-
-
-def value_noise(points: np.ndarray, seed: int) -> np.ndarray:
-    """Trilinear value noise (N,) in [-1,1] at points (N,3), one cell a unit."""
-    cell = np.floor(points).astype(np.int64)
-    t = points - cell
-    t = t * t * (3.0 - 2.0 * t)
-    total = np.zeros(len(points))
-    for corner in range(8):
-        step = np.array([corner & 1, (corner >> 1) & 1, corner >> 2])
-        key = (cell + step) @ np.array([374761393, 668265263, 2147483647])
-        key = (key + seed * 1274126177) & 0xFFFFFFFF
-        key = ((key ^ (key >> 13)) * 1274126177) & 0xFFFFFFFF
-        value = ((key ^ (key >> 16)) & 0xFFFF) / 65535.0
-        total += value * np.prod(np.where(step == 1, t, 1.0 - t), axis=1)
-    return 2.0 * total - 1.0
 
 
 def line_distance(points: np.ndarray, line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,38 +99,10 @@ def _blend(base: np.ndarray, colour: np.ndarray, weight: np.ndarray) -> np.ndarr
     return base + (colour - base) * weight[:, None]
 
 
-def hair_mask(positions: np.ndarray, landmarks: np.ndarray, look: Look) -> np.ndarray:
-    """Weight (V,) in [0,1] of scalp hair: forehead line, temples, nape, free ears."""
+def _hair(positions: np.ndarray, landmarks: np.ndarray, look: Look) -> np.ndarray:
     if look.hair_amount <= 0:
         return np.zeros(len(positions))
-    cm = face_centimetre(landmarks)
-    p = positions
-    eye_height = landmarks[36, 1]
-    forehead = landmarks[24, 1] + (4.6 + look.hairline) * cm
-    temple_depth = landmarks[36, 2] - 2.6 * cm
-    side = smoothstep(
-        temple_depth + 0.6 * cm, temple_depth - (1.6 + 0.6 * look.temple) * cm, p[:, 2]
-    )
-    recede = 0.9 * look.temple * cm
-    recede = recede * np.exp(-(((np.abs(p[:, 0]) - 4.2 * cm) / (1.6 * cm)) ** 2))
-    line = (forehead + recede) * (1 - side) + (eye_height - 1.2 * cm) * side
-    back = landmarks[0, 2] - 5.5 * cm
-    nape = smoothstep(back + 1.5 * cm, back - 1.0 * cm, p[:, 2])
-    line = line * (1 - nape) + (landmarks[33, 1] - 3.6 * cm) * nape
-    centre = ear_centre(landmarks)
-    ear = np.exp(
-        -(((p[:, 2] - centre[1]) / (2.6 * cm)) ** 2) - ((p[:, 1] - centre[0]) / (5.2 * cm)) ** 2
-    )
-    ear = ear * smoothstep(0.96, 1.02, np.abs(p[:, 0]) / landmarks[16, 0])
-    strands = value_noise(p / cm * np.array([5.0, 1.8, 5.0]), look.seed + 21)
-    cover = smoothstep(-0.35 * cm, 0.5 * cm, p[:, 1] - line + 0.3 * cm * strands)
-    return cover * (1 - smoothstep(0.25, 0.6, ear))
-
-
-def ear_centre(landmarks: np.ndarray) -> np.ndarray:
-    """Height and depth (2,) of the ears' middle, from the nose bridge and the jaw's ends."""
-    cm = face_centimetre(landmarks)
-    return np.array([landmarks[28, 1] + 2.4 * cm, landmarks[0, 2] - 3.8 * cm])
+    return hair_mask(positions, landmarks, look.hairline, look.temple, look.seed)
 
 
 def paint_head(
@@ -230,7 +188,7 @@ def paint_head(
         albedo = _blend(albedo, 0.9 * hair, weight)
 
     is_skin = part == SKIN
-    cover = hair_mask(p, landmarks, look) * is_skin
+    cover = _hair(p, landmarks, look) * is_skin
     strands = value_noise(scaled * np.array([7.0, 1.6, 7.0]), look.seed + 22)
     locks = value_noise(scaled * np.array([2.0, 0.7, 2.0]), look.seed + 23)
     hair_colour = hair * np.clip(1 + 0.22 * strands + 0.12 * locks, 0.3, 2.0)[:, None]

@@ -13,10 +13,10 @@ import torch
 from scipy.spatial import cKDTree
 
 from idto3d.errors import UserError
+from idto3d.head.regions import LEFT_EYE, MOUTH, RIGHT_EYE, SKIN, TEETH
 from idto3d.head.template import Template
 from idto3d.render.normals import vertex_normals
 from idto3d.settings import HEAD_METRES
-from idto3d.texture.paint import LEFT_EYE, MOUTH, RIGHT_EYE, SKIN, TEETH
 
 # ICT's parts by index: face, head and neck, mouth socket, eye sockets, gums, teeth, eyeballs.
 _PART = {

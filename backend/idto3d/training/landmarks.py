@@ -7,18 +7,16 @@ on from where they stopped.
 
 import argparse
 import math
-import os
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from idto3d.assets import ASSETS
 from idto3d.head.template import load_template
 from idto3d.identity.landmarks import CHIP_SIZE, WEIGHTS, LandmarkNet
+from idto3d.training import regression
 from idto3d.training.dataset import expression_table
 from idto3d.training.landmark_augment import augment, plain
 from idto3d.training.landmark_pictures import SEED, read_shards, render_shards
@@ -26,13 +24,11 @@ from idto3d.training.people import People
 
 BATCH = 48
 LEARNING_RATE = 3e-3
-WARM_UP = 100  # steps
 # How far the loss of a point is scaled by its own variance: 0 lets hard points starve, 1 is a mean
 # square (Seitzer et al., "On the pitfalls of heteroscedastic uncertainty estimation", ICLR 2022).
 BETA = 0.5
 HELD_OUT_PEOPLE = 20
 OUTER_EYES = (36, 45)
-SAVE_EVERY, REPORT_EVERY = 250, 50  # steps
 
 
 def loss_of(points: Tensor, log_variance: Tensor, truth: Tensor) -> Tensor:
@@ -54,41 +50,17 @@ def train(
 ) -> list[float]:
     """Train on pictures (N,S,S,4) and points (N,68,2); the loss of each step of this call.
 
-    state: file of the unfinished training; goes on from it when it is there. The draws of a step
-    depend on its number alone, so that a training in two calls equals one in one.
+    state: file of the unfinished training; goes on from it when it is there.
     """
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
-    steps = math.ceil(samples / batch)
-    first = _load_state(state, network, optimizer) if state and state.exists() else 0
-    losses: list[float] = []
-    began = time.monotonic()
-    network.train()
-    for step in range(first, steps):
+
+    def loss_at(step: int) -> Tensor:
         random = np.random.default_rng([SEED, 2, step])
         rows = random.integers(len(pictures), size=batch)
         chips, truth = augment(pictures[rows], points[rows], random)
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * schedule(step, steps)
         found, log_variance = network(chips)
-        loss = loss_of(found, log_variance, truth)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 50.0)
-        optimizer.step()
-        losses.append(loss.item())
-        if (step + 1) % REPORT_EVERY == 0:
-            left = (time.monotonic() - began) / (step + 1 - first) * (steps - step - 1) / 60
-            mean = np.mean(losses[-REPORT_EVERY:])
-            print(f"step {step + 1}/{steps}, loss {mean:.2f}, {left:.0f} min left", flush=True)
-        if state and ((step + 1) % SAVE_EVERY == 0 or step + 1 == steps):
-            _save_state(state, network, optimizer, step + 1)
-    network.eval()
-    return losses
+        return loss_of(found, log_variance, truth)
 
-
-def schedule(step: int, steps: int) -> float:
-    """Share of the learning rate: a linear start, then half a cosine down to zero."""
-    return min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / steps))
+    return regression.train(network, loss_at, math.ceil(samples / batch), LEARNING_RATE, state)
 
 
 def error_of(
@@ -116,46 +88,6 @@ def error_of(
     return torch.cat(errors).mean(dim=0).numpy(), torch.cat(ratios).mean(dim=0).numpy()
 
 
-def save_network(network: LandmarkNet, path: Path) -> None:
-    """Write the weights in half precision."""
-    state = {
-        name: value.half() if value.is_floating_point() else value
-        for name, value in network.state_dict().items()
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    save_file(state, temporary)
-    os.replace(temporary, path)
-
-
-def _save_state(
-    path: Path, network: LandmarkNet, optimizer: torch.optim.Optimizer, step: int
-) -> None:
-    tensors = {f"network/{name}": value.clone() for name, value in network.state_dict().items()}
-    for name, parameter in network.named_parameters():
-        for key, value in optimizer.state[parameter].items():
-            tensors[f"optimizer/{key}/{name}"] = torch.as_tensor(value).clone()
-    tensors["step"] = torch.tensor(step)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary)
-    os.replace(temporary, path)
-
-
-def _load_state(path: Path, network: LandmarkNet, optimizer: torch.optim.Optimizer) -> int:
-    tensors = load_file(path)
-    prefix = "network/"
-    network.load_state_dict(
-        {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-    )
-    parameters = dict(network.named_parameters())
-    for name, value in tensors.items():
-        if name.startswith("optimizer/"):
-            _, key, parameter = name.split("/", 2)
-            optimizer.state[parameters[parameter]][key] = value
-    return int(tensors["step"])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the pictures")
@@ -175,7 +107,7 @@ def main() -> None:
     pictures, points = read_shards(arguments.data, "trained")
     print(f"{len(pictures)} pictures", flush=True)
     train(network, pictures, points, arguments.samples, arguments.data / "state.safetensors")
-    save_network(network, arguments.output)
+    regression.save_network(network, arguments.output)
     pictures, points = read_shards(arguments.data, "held-out")
     for hard in (False, True):
         error, ratio = error_of(network, pictures, points, hard)

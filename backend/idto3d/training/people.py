@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from idto3d.head.regions import LEFT_EYE, RIGHT_EYE, smoothstep
 from idto3d.head.subdivide import loop_subdivision
 from idto3d.head.template import Template
 from idto3d.render.normals import vertex_normals
-from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, Paint, paint_head, smoothstep
+from idto3d.texture.paint import Paint, paint_head
 from idto3d.training.anny_head import AnnyHead, AnnyPerson, sample_person
 from idto3d.training.ict_head import IctHead, load_ict
 from idto3d.training.looks import sample_look

@@ -7,11 +7,11 @@ import torch
 
 from idto3d.anatomy import teeth
 from idto3d.anatomy.attach import LASH_DARKNESS
+from idto3d.head.regions import SKIN, face_centimetre
 from idto3d.head.signed_distance import TriangleMesh
 from idto3d.head.template import Template
 from idto3d.render.cameras import orbit, transform
 from idto3d.render.rasterize import rasterize
-from idto3d.texture.paint import SKIN, face_centimetre
 from tests.backend.anatomy.conftest import HAIR, SomePerson
 
 SHUT = ("smile", "sadness")  # of the list, those that leave no gap between the template's lips

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from idto3d.anatomy.lashes import LOWER, UPPER, lash_pieces, lid_edges, pose_lashes
+from idto3d.head.regions import LEFT_EYE, RIGHT_EYE, SKIN, face_centimetre
 from idto3d.head.signed_distance import TriangleMesh
 from idto3d.head.template import Template
-from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, SKIN, face_centimetre
 from tests.backend.anatomy.conftest import SomePerson
 
 MOVING = ("neutral", "blink", "squeeze", "surprise", "anger")

@@ -2,8 +2,8 @@
 """What counts as the inside of the mouth."""
 
 from idto3d.anatomy.lining import mouth_lining
+from idto3d.head.regions import MOUTH, face_centimetre
 from idto3d.head.template import LIPS_OUTER, Template
-from idto3d.texture.paint import MOUTH, face_centimetre
 
 
 def test_lining_is_behind_the_lips(template: Template) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from idto3d.assets import ASSETS
+from idto3d.head.regions import LEFT_EYE, RIGHT_EYE, smoothstep
 from idto3d.head.template import Template, load_template
 from idto3d.render.normals import vertex_normals
-from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, Look, paint_head, smoothstep
+from idto3d.texture.paint import Look, paint_head
 from idto3d.training.people import Person
 
 SKINS = ((0.90, 0.72, 0.60), (0.42, 0.27, 0.19), (0.72, 0.52, 0.38))

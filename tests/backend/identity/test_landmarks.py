@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from idto3d.assets import ASSETS
 from idto3d.errors import UserError
+from idto3d.head.regions import LEFT_EYE, RIGHT_EYE, smoothstep
 from idto3d.head.template import load_template
 from idto3d.identity.landmarks import (
     CHIP_LANDMARKS,
@@ -28,7 +29,7 @@ from idto3d.identity.landmarks import (
 from idto3d.render.cameras import orbit, transform
 from idto3d.render.normals import vertex_normals
 from idto3d.render.rasterize import interpolate, rasterize
-from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, Look, paint_head, smoothstep
+from idto3d.texture.paint import Look, paint_head
 
 SIZE = 360
 FIVE = (45, 42, 36, 39, 33)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from idto3d.assets import ASSETS
-from idto3d.head.photo_pose import DISTANCE, FIVE_POINTS, solve_pose
+from idto3d.head.photo_pose import DISTANCE, FIVE_POINTS, PhotoPose, solve_pose
+from idto3d.head.regions import LEFT_EYE, RIGHT_EYE, SKIN, ear_centre, smoothstep
 from idto3d.head.template import EYE_RIGHT, Template, load_template
 from idto3d.render.cameras import orbit, transform
 from idto3d.render.normals import vertex_normals
@@ -23,15 +24,7 @@ from idto3d.texture.first_colours import (
     see,
 )
 from idto3d.texture.layers import Places
-from idto3d.texture.paint import (
-    LEFT_EYE,
-    RIGHT_EYE,
-    SKIN,
-    Look,
-    ear_centre,
-    paint_head,
-    smoothstep,
-)
+from idto3d.texture.paint import Look, paint_head
 
 SIZE = 512
 LOOK = Look(skin=(0.72, 0.50, 0.39), hair=(0.12, 0.08, 0.06), iris=(0.3, 0.2, 0.1), seed=3)
@@ -67,9 +60,12 @@ class Sitter:
         points = (five[:, :2] / five[:, 3:] * [1, -1] + 1) * 0.5 * SIZE - 0.5
         return pixels, points
 
+    def shot(self, photo: np.ndarray, pose: PhotoPose) -> Shot:
+        return Shot(photo, pose, np.zeros_like(self.positions))
+
     def colours(self, *photos: tuple[np.ndarray, np.ndarray]) -> FirstColours:
-        marks, still = self.marks[list(FIVE_POINTS)], np.zeros_like(self.positions)
-        shots = [Shot(pixels, solve_pose(marks, five), still) for pixels, five in photos]
+        marks = self.marks[list(FIVE_POINTS)]
+        shots = [self.shot(pixels, solve_pose(marks, five)) for pixels, five in photos]
         return first_colours(self.template, self.template.mean, shots, LOOK.skin)
 
 
@@ -143,7 +139,7 @@ def test_hidden_vertices_are_not_seen(sitter: Sitter) -> None:
     photo, points = sitter.photo(55)
     pose = solve_pose(sitter.marks[list(FIVE_POINTS)], points)
     faces, part = sitter.template.faces, sitter.part
-    seen = see(photo, pose, sitter.positions, faces, sitter.normals)
+    seen = see(sitter.shot(photo, pose), sitter.positions, faces, sitter.normals)
     assert seen.weight.max() > 0.95
     assert seen.weight[sitter.normals @ pose.towards() < 0.1].max() == 0
     # The tongue looks forward, but lies behind the lips.
@@ -161,7 +157,8 @@ def test_photo_that_cuts_the_head(sitter: Sitter) -> None:
     photo, points = sitter.photo(0)
     cut, moved = photo[: SIZE // 2], points
     pose = solve_pose(sitter.marks[list(FIVE_POINTS)], moved)
-    seen = see(cut, pose, sitter.positions, sitter.template.faces, sitter.normals)
+    shot = sitter.shot(cut, pose)
+    seen = see(shot, sitter.positions, sitter.template.faces, sitter.normals)
     below = pose.project(sitter.positions)[:, 1] > SIZE // 2
     assert below.any() and seen.weight[below].max() == 0 and seen.weight.max() > 0.9
 
@@ -169,7 +166,8 @@ def test_photo_that_cuts_the_head(sitter: Sitter) -> None:
 def test_remove_light_halves_the_difference_of_the_sides(sitter: Sitter) -> None:
     photo, points = sitter.photo(0, side_light(sitter))
     pose = solve_pose(sitter.marks[list(FIVE_POINTS)], points)
-    view = see(photo, pose, sitter.positions, sitter.template.faces, sitter.normals)
+    shot = sitter.shot(photo, pose)
+    view = see(shot, sitter.positions, sitter.template.faces, sitter.normals)
     skin = sitter.part == SKIN
     everywhere = Places.at_vertices(len(skin))
     delit = lay(view, sitter.albedo, sitter.normals, skin).albedo(everywhere)

@@ -7,22 +7,10 @@ import numpy as np
 import pytest
 
 from idto3d.assets import ASSETS
+from idto3d.head.regions import LEFT_EYE, MOUTH, RIGHT_EYE, SKIN, hair_mask, smoothstep, value_noise
 from idto3d.head.template import Template, load_template
 from idto3d.render.normals import vertex_normals
-from idto3d.texture.paint import (
-    LEFT_EYE,
-    MOUTH,
-    RIGHT_EYE,
-    SKIN,
-    Look,
-    Paint,
-    hair_mask,
-    line_distance,
-    paint_head,
-    polygon_distance,
-    smoothstep,
-    value_noise,
-)
+from idto3d.texture.paint import Look, Paint, line_distance, paint_head, polygon_distance
 
 # Even skin without hair, brows, lips' red or spots: what is switched on shows alone.
 BARE = Look(
@@ -162,7 +150,7 @@ def test_blush_and_freckles(head: Head) -> None:
 
 def test_hair_covers_the_scalp_and_not_the_face(head: Head) -> None:
     hairy = replace(BARE, hair_amount=1.0, hair_thickness=1.5)
-    cover = hair_mask(head.positions, head.marks, hairy)
+    cover = hair_mask(head.positions, head.marks, seed=hairy.seed)
     skin = head.part == SKIN
     top = skin & (head.positions[:, 1] > head.marks[24, 1] + 6.5 * head.cm)
     back = skin & (head.positions[:, 2] < -0.2) & (head.positions[:, 1] > head.marks[30, 1])
@@ -181,10 +169,9 @@ def test_hair_covers_the_scalp_and_not_the_face(head: Head) -> None:
 
 
 def test_higher_hairline_less_hair(head: Head) -> None:
-    low = hair_mask(head.positions, head.marks, replace(BARE, hair_amount=1.0, hairline=-1.0))
-    high = hair_mask(head.positions, head.marks, replace(BARE, hair_amount=1.0, hairline=2.0))
+    low, high = (hair_mask(head.positions, head.marks, hairline) for hairline in (-1.0, 2.0))
     assert (high <= low + 1e-9).all() and high.sum() < low.sum() - 20
-    assert hair_mask(head.positions, head.marks, BARE).max() == 0
+    assert head.paint(BARE).hair.max() == 0
 
 
 def test_seed_is_the_pattern(head: Head) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from idto3d.errors import UserError
+from idto3d.head.regions import LEFT_EYE, MOUTH, SKIN
 from idto3d.head.template import Template
-from idto3d.texture.paint import LEFT_EYE, MOUTH, SKIN
 from idto3d.training.ict_head import NECK_BASE, IctHead, _template_landmarks, load_ict
 from tests.backend.training.conftest import ICT_SHAPES
 

@@ -13,7 +13,8 @@ from idto3d.assets import ASSETS
 from idto3d.identity.landmarks import CHIP_SIZE, LandmarkNet, load_network
 from idto3d.training import landmark_augment
 from idto3d.training.landmark_augment import augment, plain
-from idto3d.training.landmarks import error_of, loss_of, save_network, schedule, train
+from idto3d.training.landmarks import error_of, loss_of, train
+from idto3d.training.regression import save_network
 
 if TYPE_CHECKING:
     from idto3d.training.people import People
@@ -58,12 +59,6 @@ def test_points_outside_of_the_chip_do_not_count() -> None:
     assert float(loss_of(points, log_variance, truth)) == pytest.approx(float(whole))
 
 
-def test_schedule() -> None:
-    shares = [schedule(step, 1000) for step in range(1000)]
-    assert 0 < shares[0] < 0.02 and max(shares) > 0.95 and shares[-1] < 1e-4
-    assert all(a > b for a, b in zip(shares[150:], shares[151:], strict=False))
-
-
 def test_points_move_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the chip the spots still lie at their points, flipped or not."""
     # The toy has no eyes: any five of its points that are well apart place the chip.
@@ -83,42 +78,6 @@ def test_points_move_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
         assert use.sum() >= 3
         columns, rows = marks[use].round().long().T
         assert chip[0, rows, columns].mean() > 0.6 > 3 * chip[0].mean()
-
-
-def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    pictures, points = toy(8)
-
-    def network() -> LandmarkNet:
-        torch.manual_seed(1)
-        return LandmarkNet()
-
-    whole = network()
-    losses = train(whole, pictures, points, samples=16, batch=4)
-    assert len(losses) == 4 and np.isfinite(losses).all()
-    # The same, stopped after the second step as a kill would.
-    state = tmp_path / "state.safetensors"
-
-    class Killed(Exception):
-        pass
-
-    import idto3d.training.landmarks as module
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "SAVE_EVERY", 2)
-        save = module._save_state
-
-        def save_and_die(*arguments: object) -> None:
-            save(*arguments)
-            raise Killed
-
-        patch.setattr(module, "_save_state", save_and_die)
-        with pytest.raises(Killed):
-            train(network(), pictures, points, samples=16, state=state, batch=4)
-    second = LandmarkNet()  # other weights: all of it comes from the file
-    rest = train(second, pictures, points, samples=16, state=state, batch=4)
-    assert rest == losses[2:]
-    for one, other in zip(whole.parameters(), second.parameters(), strict=True):
-        assert torch.equal(one, other)
 
 
 def test_training_learns(tmp_path: Path) -> None:

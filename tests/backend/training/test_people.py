@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from idto3d.head.regions import LEFT_EYE, RIGHT_EYE, SKIN
 from idto3d.head.template import Template
-from idto3d.texture.paint import LEFT_EYE, RIGHT_EYE, SKIN
 from tests.backend.head.shapes import assert_closed
 from tests.backend.training.conftest import WITHOUT_ANNY
 

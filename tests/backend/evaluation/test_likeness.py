@@ -22,6 +22,7 @@ from idto3d.job.reporter import Reporter  # noqa: E402
 from idto3d.pictures import Finished  # noqa: E402
 from idto3d.training import people  # noqa: E402
 from idto3d.training.dataset import expression_table  # noqa: E402
+from tests.backend.evaluation.toy_asset import write_toy_asset  # noqa: E402
 from tests.backend.evaluation.toy_people import ToyPeople  # noqa: E402
 from tests.backend.job.test_preflight import make_prior  # noqa: E402
 
@@ -55,11 +56,9 @@ class Generator:
         shown = ["neutral", "wink", "wink"] if index in self.wrong else names
         arkit = {row["name"]: row["arkit"] for row in TABLE}
         moved = np.stack([person.displacement(arkit[name]) for name in shown])
-        folder.result.mkdir()
-        Finished(
-            names, shape, moved, person.faces, materials.numpy(),
-        ).save(folder.result / "surface.npz")  # fmt: skip
-        folder.head.write_bytes(b"glTF")
+        write_toy_asset(
+            folder.result, Finished(names, shape, moved, person.faces, materials.numpy())
+        )
 
 
 @pytest.fixture

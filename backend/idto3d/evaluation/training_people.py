@@ -20,11 +20,11 @@ from idto3d.asset.files import write_whole
 from idto3d.errors import UNREADABLE_NPZ, UserError
 from idto3d.evaluation.plots import MISSING, can_plot, new_figure, write_figure
 from idto3d.head.stage_zero import AGE_WORDS
-from idto3d.training.looks import TONE_WORDS
+from idto3d.training.looks import HAIR, TONE_WORDS
 
 SEXES = ("woman", "man")
-HAIR_COLOURS = ("black", "dark brown", "light brown", "brown", "blond", "red", "grey", "white")
 UNNAMED = "not named"
+COLOURS = sorted(HAIR, key=len, reverse=True)  # dark brown before brown
 # 'a front view face portrait of a young woman with pale skin and full brown hair'
 CAPTION = re.compile(r"face portrait of an? (?P<person>.+?)(?: with (?P<traits>.+))?$")
 YAW_STEP = 45  # degrees
@@ -66,7 +66,7 @@ def traits_of(captions: Iterable[str]) -> dict[str, str]:
             if trait.endswith(" skin"):
                 found["skin"] = trait.removesuffix(" skin")
             elif "hair" in trait:
-                colour = next((c for c in HAIR_COLOURS if f" {c} " in f" {trait} "), UNNAMED)
+                colour = next((c for c in COLOURS if f" {c} " in f" {trait} "), UNNAMED)
                 found["hair colour"] = "none" if trait == "no hair" else colour
                 found["hair"] = trait.replace(f" {colour} ", " ")
             elif trait in ("a beard", "stubble"):
@@ -101,7 +101,7 @@ def read_statistics(folder: Path) -> Statistics:
     traits = [traits_of(lines) for lines in captions.values()]
     orders: dict[str, Sequence[str]] = {
         "sex": SEXES, "age": AGE_WORDS, "skin": TONE_WORDS, "hair": (),
-        "hair colour": HAIR_COLOURS, "beard": ("none", "stubble", "beard"),
+        "hair colour": tuple(HAIR), "beard": ("none", "stubble", "beard"),
     }  # fmt: skip
     shown = [header["expressions"][row] for row in pictures["expression"]]
     turned = [YAW_STEP * round(((yaw + 180) % 360 - 180) / YAW_STEP) for yaw in pictures["yaw"]]

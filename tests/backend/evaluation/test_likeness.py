@@ -56,9 +56,8 @@ class Generator:
         shown = ["neutral", "wink", "wink"] if index in self.wrong else names
         arkit = {row["name"]: row["arkit"] for row in TABLE}
         moved = np.stack([person.displacement(arkit[name]) for name in shown])
-        write_toy_asset(
-            folder.result, Finished(names, shape, moved, person.faces, materials.numpy())
-        )
+        head = Finished(names, shape, moved, person.faces, materials.numpy())
+        write_toy_asset(folder.result, head, self.people.template.faces.numpy())
 
 
 @pytest.fixture
@@ -111,7 +110,7 @@ def test_stop_go_on_and_report(
     assert good["generated"]["mean"] < 0.001 < 0.3 < good["template"]["mean"]
     assert good["stage_zero"]["mean"] > 0.1
     assert all(place["rank"] == 1 for place in good["places"].values())
-    assert good["albedo"]["plain"] < 0.5 < 3 < good["one_tone"]["plain"]
+    assert good["albedo"]["plain"] < 1.5 < 3 < good["one_tone"]["plain"]
     assert [(row["asked"], row["by_landmarks"], row["by_normals"]) for row in good["recognised"]] \
         == [(name, name, name) for name in ("smile", "blink")]  # fmt: skip
     assert good["recognised"][0]["strength"] == pytest.approx(1, abs=0.02)

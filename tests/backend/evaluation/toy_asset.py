@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A glTF of any painted head without simplification: each triangle has a spot of its own colour."""
+"""A glTF of a painted head: the template's coarse triangles, each with a spot of its own colour."""
 
 from pathlib import Path
 
@@ -14,11 +14,14 @@ from idto3d.render.normals import vertex_normals
 SPOT = 4  # texels of a side
 
 
-def toy_model(head: Finished) -> HeadModel:
-    """Flat colours, the means of each triangle's corners; the neutral face's materials."""
-    side = int(np.ceil(np.sqrt(len(head.faces))))
-    corner = head.faces.ravel()
-    place = np.arange(len(head.faces))
+def toy_model(head: Finished, faces: np.ndarray) -> HeadModel:
+    """Flat colours, the means of each triangle's corners; the neutral face's materials.
+
+    faces: (F,3), over vertices of the head; the subdivided template begins with the coarse one's.
+    """
+    side = int(np.ceil(np.sqrt(len(faces))))
+    corner = faces.ravel()
+    place = np.arange(len(faces))
     uv = (np.stack([place % side, place // side], axis=1) + 0.5) / side
     poses = head.poses.astype(np.float32)
     normals = np.stack(
@@ -27,7 +30,7 @@ def toy_model(head: Finished) -> HeadModel:
     tangents = np.zeros((len(corner), 4), dtype=np.float32)
     tangents[:, [0, 3]] = 1
     values = np.zeros((side * side, 5))
-    values[: len(place)] = head.materials[0][head.faces].mean(axis=1)
+    values[: len(place)] = head.materials[0][faces].mean(axis=1)
 
     def spots(colours: np.ndarray) -> np.ndarray:
         texels = np.rint(255 * colours).astype(np.uint8).reshape(side, side, 3)
@@ -46,8 +49,8 @@ def toy_model(head: Finished) -> HeadModel:
     )
 
 
-def write_toy_asset(folder: Path, head: Finished) -> None:
+def write_toy_asset(folder: Path, head: Finished, faces: np.ndarray) -> None:
     """surface.npz and head.glb, as a job leaves them."""
     folder.mkdir(parents=True, exist_ok=True)
     head.save(folder / "surface.npz")
-    write_asset(folder, toy_model(head), "toy", "test", {})
+    write_asset(folder, toy_model(head, faces), "toy", "test", {})

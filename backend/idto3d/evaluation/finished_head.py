@@ -67,13 +67,15 @@ def finished_heads(result: Path, finished: Finished, fine: Template) -> list[Fin
 def placed(model: HeadModel, finished: Finished) -> HeadModel:
     """The model where its surface was optimised: the asset's own origin is the neck's base.
 
-    Simplification moves the lowest points a little, so the shift is found by closest points; their
-    median, since parts may have been added that the surface doesn't have.
+    Simplification moves the lowest points a little, so the shift is found by closest points, by the
+    nearer half of them: parts are added that the surface doesn't have, teeth and lashes.
     """
     neutral = finished.poses[0].astype(np.float32)
     surface = Surface(neutral, finished.faces)
     shift = neck_base(neutral).astype(np.float64)
     for _ in range(PLACING_STEPS):
         moved = model.positions[0] + shift
-        shift = shift + np.median(surface.closest(moved)[1] - moved, axis=0)
+        gap = surface.closest(moved)[1] - moved
+        length = np.linalg.norm(gap, axis=1)
+        shift = shift + np.median(gap[length <= np.median(length)], axis=0)
     return replace(model, positions=model.positions + shift.astype(np.float32))

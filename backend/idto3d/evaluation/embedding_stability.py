@@ -199,6 +199,7 @@ def draw(series: dict[str, dict[str, Stability]], names: Sequence[str]) -> Any:
     for column, (name, x) in enumerate(places.items()):
         above, below = (figure.add_subplot(2, 3, 3 * row + column + 1) for row in (0, 1))
         style = "o" if name == "expression" else "o-"
+        kind = "centred " if name == "photos" else ""
         for number, (judge, found) in enumerate(series.items()):
             each, colour = found[name], f"C{number}"
             above.errorbar(
@@ -207,7 +208,7 @@ def draw(series: dict[str, dict[str, Stability]], names: Sequence[str]) -> Any:
             above.plot(x, each.others, "x:" if style == "o-" else "x", color=colour,
                        label=f"{judge}, other people")  # fmt: skip
             below.plot(x, each.rank_one, style, color=colour, label=judge)
-        above.set(title=f"{name}: cosine", ylim=(min(-0.3, above.get_ylim()[0]), 1.05))
+        above.set(title=f"{name}: {kind}cosine", ylim=(min(-0.3, above.get_ylim()[0]), 1.05))
         below.set(title="rank 1", xlabel=labels[name], ylim=(-0.02, 1.05))
         for axes in (above, below):
             axes.set_xticks(list(x))

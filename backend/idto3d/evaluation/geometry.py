@@ -14,7 +14,7 @@ import torch
 
 from idto3d.head.signed_distance import TriangleMesh
 from idto3d.render.cameras import orbit, transform
-from idto3d.render.rasterize import visible_faces
+from idto3d.render.rasterize import rasterize
 from idto3d.settings import HEAD_METRES
 
 MILLIMETRES = 1000.0 * HEAD_METRES  # of one unit
@@ -80,7 +80,7 @@ def seen_faces(
     seen = np.zeros(len(faces), dtype=bool)
     for index in range(len(cameras)):
         clip = transform(torch.from_numpy(vertices).float(), cameras[index])
-        shown = visible_faces(clip, indices, LOOK_PIXELS, LOOK_PIXELS)
+        shown = rasterize(clip, indices, LOOK_PIXELS, LOOK_PIXELS).face
         seen[shown[shown >= 0].numpy()] = True
     return seen
 

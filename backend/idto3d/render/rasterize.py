@@ -112,16 +112,7 @@ def rasterize(clip: Tensor, faces: Tensor, height: int, width: int) -> Fragments
     wins, so the result is the same on each run. `barycentric` is differentiable with respect to
     clip; visibility is not: `antialias` adds that gradient.
     """
-    face = visible_faces(clip, faces, height, width)
-    barycentric, depth = _Barycentric.apply(
-        clip.contiguous().float(), faces.to(torch.int32).contiguous(), face
-    )
-    return Fragments(face, barycentric, depth)
-
-
-def visible_faces(clip: Tensor, faces: Tensor, height: int, width: int) -> Tensor:
-    """`Fragments.face` alone, for what asks only what can be seen. Arguments as of `rasterize`."""
-    clip = clip.detach().contiguous().float()
+    clip = clip.contiguous().float()
     faces = faces.to(torch.int32).contiguous()
     shape = (clip.shape[0], height, width)
     key = torch.full(shape, -1, dtype=torch.int64, device=clip.device)
@@ -134,7 +125,8 @@ def visible_faces(clip: Tensor, faces: Tensor, height: int, width: int) -> Tenso
         [key_array],
     )
     launch(kernels.unpack_face, shape, [key_array], [array(face)])
-    return face
+    barycentric, depth = _Barycentric.apply(clip, faces, face)
+    return Fragments(face, barycentric, depth)
 
 
 def interpolate(attributes: Tensor, fragments: Fragments, faces: Tensor) -> Tensor:

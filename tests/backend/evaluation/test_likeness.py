@@ -2,6 +2,7 @@
 """The command as a whole, with heads of known likeness in the place of the algorithm's."""
 
 import argparse
+import functools
 import json
 import sys
 from pathlib import Path
@@ -37,6 +38,8 @@ from tests.backend.evaluation.toy_people import ToyPeople  # noqa: E402
 from tests.backend.job.test_preflight import make_prior  # noqa: E402
 
 TABLE = expression_table(ASSETS / "expressions.json")
+TOYS = ToyPeople()
+LIGHTS = functools.cache(portraits.lights)
 
 
 class Generator:
@@ -45,7 +48,7 @@ class Generator:
     def __init__(self, wrong: tuple[int, ...] = (), stop_at: int | None = None) -> None:
         self.made: list[int] = []
         self.wrong, self.stop_at = wrong, stop_at
-        self.people = ToyPeople()
+        self.people = TOYS
 
     def __call__(self, request: Request, folder: JobFolder, reporter: Reporter) -> None:
         index = int(request.name.removeprefix("person-"))
@@ -86,7 +89,8 @@ class Thumbnails:
 
 @pytest.fixture
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr(people, "People", ToyPeople)
+    monkeypatch.setattr(people, "People", lambda template, ict: TOYS)
+    monkeypatch.setattr(observe, "lights", LIGHTS)
     monkeypatch.setattr(held_out, "PHOTO_SIZE", 256)
     # The measures themselves have tests of their own; here they may be coarse.
     monkeypatch.setattr(geometry, "LOOK_PIXELS", 128)

@@ -11,6 +11,7 @@ from idto3d.asset.build import HeadModel
 from idto3d.asset.mesh import neck_base
 from idto3d.asset.read import read_head
 from idto3d.asset.textured import Seen, TexturedHead
+from idto3d.errors import UserError
 from idto3d.evaluation.geometry import Surface
 from idto3d.evaluation.portraits import FIVE_POINTS
 from idto3d.head.template import Template
@@ -54,9 +55,15 @@ def finished_heads(result: Path, finished: Finished, fine: Template) -> list[Fin
 
     result: the folder with head.glb; finished: the surface that it was made from, which says where
     the head was and where its five points are; `fine` is the subdivided template that it wraps.
-    Raises UserError when head.glb can't be read.
+    Raises UserError when head.glb can't be read or is of another surface.
     """
-    drawn = TexturedHead(placed(read_head(result / "head.glb"), finished))
+    model = read_head(result / "head.glb")
+    if model.expressions != finished.expressions:
+        raise UserError(
+            f"{result / 'head.glb'} has other expressions than the surface beside it. "
+            "Make this head again."
+        )
+    drawn = TexturedHead(placed(model, finished))
     marks = fine.landmarks.numpy()[list(FIVE_POINTS)]
     return [
         FinishedHead(drawn, pose, finished.poses[pose][marks].astype(np.float32))

@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("anny")
 
+from idto3d.errors import UserError  # noqa: E402
 from idto3d.evaluation.finished_head import FinishedHead, finished_heads  # noqa: E402
 from idto3d.evaluation.portraits import PaintedHead, even_light, take, true_head  # noqa: E402
 from idto3d.pictures import Finished  # noqa: E402
@@ -68,3 +69,18 @@ def true_colours(painted: PaintedHead, points: np.ndarray) -> np.ndarray:
     from idto3d.evaluation.geometry import Surface
 
     return Surface(painted.vertices, painted.faces).sample(points, painted.materials[:, :3])
+
+
+def test_a_head_of_another_surface_is_refused(
+    painted: PaintedHead, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("other")
+    still = np.zeros((1, *painted.vertices.shape), dtype=np.float32)
+    head = Finished(("neutral",), painted.vertices, still, painted.faces, painted.materials[None])
+    write_toy_asset(folder, head, PEOPLE.template.faces.numpy())
+    other = Finished(
+        ("neutral", "smile"), head.canonical, np.concatenate([still, still]), head.faces,
+        np.concatenate([head.materials] * 2),
+    )  # fmt: skip
+    with pytest.raises(UserError, match="other expressions"):
+        finished_heads(folder, other, PEOPLE.fine)

@@ -24,6 +24,7 @@ from idto3d.evaluation import (  # noqa: E402
     likeness,
     measure,
     observe,
+    plots,
     portraits,
     whole_head,
 )
@@ -181,6 +182,7 @@ def test_stop_go_on_and_report(
         raise AssertionError("measured again")
 
     monkeypatch.setattr(observe, "_measure", refuse)
+    monkeypatch.setattr(plots, "write_plots", lambda *_: True)
     assert evaluate([*words, "--report-only"], monkeypatch, second) == 0
     assert json.loads((output / "likeness.json").read_text()) == report
     surface = output / "person-00" / "job" / "result" / "surface.npz"

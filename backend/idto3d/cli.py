@@ -33,6 +33,26 @@ ELSEWHERE = {
         "add_arguments",
         "compare heads of held-out people with the truth",
     ),
+    ("evaluate", "compare"): (
+        "idto3d.evaluation.comparison",
+        "add_arguments",
+        "lay finished likeness evaluations side by side",
+    ),
+    ("evaluate", "embeddings"): (
+        "idto3d.evaluation.embedding_stability",
+        "add_arguments",
+        "embeddings against pose, expression and number of photos",
+    ),
+    ("evaluate", "prior"): (
+        "idto3d.evaluation.prior_sheets",
+        "add_arguments",
+        "sheets of what the prior draws of held-out people",
+    ),
+    ("evaluate", "data"): (
+        "idto3d.evaluation.training_people",
+        "add_arguments",
+        "say who is in a training set",
+    ),
 }
 
 

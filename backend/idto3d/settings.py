@@ -54,6 +54,7 @@ class TextureSettings:
         3000.0  # on the residual's size, so that unseen parts keep their first colour
     )
     environments: int = 60  # procedural light maps to draw from
+    light_spread: float = 1.0  # how far light strays from its map; 0 with one map: a fixed light
     close_up_share: float = 0.4  # of the views that show the face alone
 
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from idto3d.asset.build import NEUTRAL, HeadModel
 from idto3d.asset.files import write_whole
 from idto3d.asset.look import draw
+from idto3d.asset.textured import TexturedHead
 from idto3d.render.cameras import FACE_CENTRE, Cameras, orbit
 from idto3d.render.environment import EnvironmentLight, turned
 
@@ -39,9 +40,9 @@ def write_overview(
     photos: as they were used. lights: name and light; the first also lights the other rows.
     Raises UserError when the disk refuses.
     """
-    light = lights[0][1]
+    head, light = TexturedHead(model), lights[0][1]
     around = {
-        name: draw(model, NEUTRAL, _head_camera(model, yaw), CELL, turned(light, yaw))
+        name: draw(head, NEUTRAL, _head_camera(model, yaw), CELL, turned(light, yaw))
         for name, yaw in VIEWS.items()
     }
     three_quarter = _head_camera(model, 30.0)
@@ -58,14 +59,14 @@ def write_overview(
         (
             "Expressions",
             [
-                (name, _picture(draw(model, index, _face_camera(), CELL, light).textured))
+                (name, _picture(draw(head, index, _face_camera(), CELL, light).textured))
                 for index, name in enumerate(model.expressions)
             ],
         ),
         (
             "Lights",
             [
-                (name, _picture(draw(model, NEUTRAL, three_quarter, CELL, other).textured))
+                (name, _picture(draw(head, NEUTRAL, three_quarter, CELL, other).textured))
                 for name, other in lights
             ],
         ),
@@ -80,11 +81,11 @@ def write_turntable(path: Path, model: HeadModel, light: EnvironmentLight) -> No
 
     Raises UserError when the disk refuses.
     """
-    frames = []
+    head, frames = TexturedHead(model), []
     for index in range(TURNTABLE_FRAMES):
         yaw = 360.0 * index / TURNTABLE_FRAMES
         camera = _head_camera(model, yaw)
-        portrait = draw(model, NEUTRAL, camera, TURNTABLE_SIZE, turned(light, yaw), background=1.0)
+        portrait = draw(head, NEUTRAL, camera, TURNTABLE_SIZE, turned(light, yaw), background=1.0)
         frames.append(_picture(torch.cat([portrait.textured, portrait.normals], dim=1)))
     buffer = io.BytesIO()
     frames[0].save(

@@ -6,6 +6,7 @@ can't tell a bright lamp on dark skin from a dim one on pale skin, so that the e
 after the best common factor on the linear albedo.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
      [0.0193339, 0.1191920, 0.9503041]]
 ) / np.array([[0.95047], [1.0], [1.08883]])  # fmt: skip
+
+# Points (N,3) and the areas (N,) that they stand for -> sRGB in [0,1] (N,3).
+ColoursAt = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,14 @@ def albedo_error(
     truth: TrueFace,
     true_surface: Surface,
     true_albedo: np.ndarray,
-    subject: Surface,
-    subject_albedo: np.ndarray,
+    subject_colours: ColoursAt,
     motion: RigidMotion,
 ) -> AlbedoError:
-    """Colours (V,3) sRGB in [0,1] at the vertices of both surfaces, the subject's before `motion`.
-
-    true_surface: of the same vertices as `truth`.
+    """true_albedo: (V,3) sRGB in [0,1] at the vertices of true_surface, which are `truth`'s;
+    subject_colours: the subject's, before `motion`.
     """
     wanted = true_surface.sample(truth.points, true_albedo)
-    found = subject.sample(motion.undo(truth.points), subject_albedo)
+    found = subject_colours(motion.undo(truth.points), truth.areas)
     return compare(wanted, found, truth.areas)
 
 

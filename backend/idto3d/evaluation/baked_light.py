@@ -14,7 +14,8 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from idto3d.evaluation.portraits import PaintedHead, radiance
+from idto3d.asset.textured import Seen
+from idto3d.evaluation.portraits import Head, radiance
 from idto3d.render.cameras import Cameras, orbit, transform
 from idto3d.render.environment import EnvironmentLight, prefilter
 from idto3d.render.panorama import directions
@@ -49,11 +50,12 @@ def opposite_lights() -> tuple[EnvironmentLight, EnvironmentLight]:
     return lamps[0], lamps[1]
 
 
-def baked_light(head: PaintedHead, lights: tuple[EnvironmentLight, EnvironmentLight]) -> BakedLight:
+def baked_light(head: Head, lights: tuple[EnvironmentLight, EnvironmentLight]) -> BakedLight:
     """Of one head, under `opposite_lights`."""
     camera = orbit(torch.zeros(1), 0.0, 2.6, (0.0, 0.0, 0.05), 19.0)
-    left, inside = _albedo_under(head, camera, lights[0])
-    right, _ = _albedo_under(head, camera, lights[1])
+    seen = head.see(camera, SIZE)
+    left, right = (_albedo_under(seen, camera, light) for light in lights)
+    inside = seen.inside
     rows, columns, middle, unit = _box(head, camera)
     width = max(1, round(unit * BLUR)) // 2 * 2 + 1
     left, right = (_blurred(picture, inside, width) for picture in (left, right))
@@ -65,25 +67,25 @@ def baked_light(head: PaintedHead, lights: tuple[EnvironmentLight, EnvironmentLi
     return BakedLight(float(gap[both].abs().mean()), float(gap[on_left].mean()))
 
 
-def _albedo_under(
-    head: PaintedHead, camera: Cameras, light: EnvironmentLight
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """log2 of the picture over that of an evenly painted head (SIZE,SIZE), and where it is."""
-    even = head.materials.copy()
-    even[:, :3], even[:, 3], even[:, 4] = GREY, 1.0, 0.0
-    weight = torch.tensor(LUMINANCE)
+def _albedo_under(seen: Seen, camera: Cameras, light: EnvironmentLight) -> torch.Tensor:
+    """log2 of the picture over that of an evenly painted head (SIZE,SIZE), 0 beside the head."""
     # Gloss depends on where the light is and not on the colours: all is matt here.
-    matt = even.copy()
-    matt[:, :3] = head.materials[:, :3]
-    shown, inside = radiance(replace(head, materials=matt), camera, light, SIZE)
-    plain, _ = radiance(replace(head, materials=even), camera, light, SIZE)
-    ratio = (shown @ weight).clamp_min(1e-4) / (plain @ weight).clamp_min(1e-4)
-    return torch.log2(ratio), inside
+    orm = seen.orm.clone()
+    orm[:, 1], orm[:, 2] = 1.0, 0.0
+    weight = torch.tensor(LUMINANCE)
+    matt = replace(seen, orm=orm)
+    even = replace(matt, albedo=torch.full_like(seen.albedo, GREY))
+    shown, plain = (
+        (radiance(each, camera, light) @ weight).clamp_min(1e-4) for each in (matt, even)
+    )
+    ratio = torch.zeros(seen.inside.shape)
+    ratio[seen.inside] = torch.log2(shown / plain)
+    return ratio
 
 
-def _box(head: PaintedHead, camera: Cameras) -> tuple[torch.Tensor, torch.Tensor, int, float]:
+def _box(head: Head, camera: Cameras) -> tuple[torch.Tensor, torch.Tensor, int, float]:
     """Rows, columns, the column of the face's middle, and the eyes' distance in pixels."""
-    marks = torch.from_numpy(head.vertices[head.five_points]).float()
+    marks = torch.from_numpy(head.five_points).float()
     clip = transform(marks, camera)[0]
     x = (clip[:, 0] / clip[:, 3] + 1) * 0.5 * SIZE - 0.5
     y = (1 - clip[:, 1] / clip[:, 3]) * 0.5 * SIZE - 0.5

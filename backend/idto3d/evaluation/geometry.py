@@ -120,7 +120,14 @@ class TrueFace:
         self, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray
     ) -> FaceDistance:
         """Of a subject (V,3), (F,3) with landmarks (68,), vertex indices; aligned here."""
-        start = self._first_motion(vertices, landmarks)
+        return self.compare(vertices, faces, landmarks)[0]
+
+    def compare(
+        self, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray
+    ) -> tuple[FaceDistance, RigidMotion]:
+        """The distance of a subject, given as in `distance`, and what lays it on this face."""
+        marks = vertices[landmarks][INNER_LANDMARKS].astype(np.float64)
+        start = kabsch(marks, self.landmarks[INNER_LANDMARKS])
         subject = self._around(vertices, faces, start)
         motion = self._align(subject, start)
         pairs = self._pairs(subject, motion)
@@ -129,18 +136,8 @@ class TrueFace:
         parts = [(gaps[:first], pairs.weight[:first]), (gaps[first:], pairs.weight[first:])]
         to_subject, to_truth = (float((gap * weight).sum() / weight.sum()) for gap, weight in parts)
         medians = [weighted_median(gap, weight) for gap, weight in parts]
-        return FaceDistance(
-            0.5 * (to_subject + to_truth), float(np.mean(medians)), to_subject, to_truth
-        )
-
-    def motion(self, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray) -> RigidMotion:
-        """What lays a subject's face, given as in `distance`, on this one."""
-        start = self._first_motion(vertices, landmarks)
-        return self._align(self._around(vertices, faces, start), start)
-
-    def _first_motion(self, vertices: np.ndarray, landmarks: np.ndarray) -> RigidMotion:
-        marks = vertices[landmarks][INNER_LANDMARKS].astype(np.float64)
-        return kabsch(marks, self.landmarks[INNER_LANDMARKS])
+        mean = 0.5 * (to_subject + to_truth)
+        return FaceDistance(mean, float(np.mean(medians)), to_subject, to_truth), motion
 
     def _around(self, vertices: np.ndarray, faces: np.ndarray, motion: RigidMotion) -> "_Subject":
         """The subject's part that `motion` brings near the true face; points where it is seen."""
@@ -211,15 +208,18 @@ class Surface:
 
     def closest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """points (N,3) -> triangle (N,), point on it (N,3)."""
+        face, weight = self.locate(points)
+        return face, (self._corners[face] * weight[..., None]).sum(axis=1)
+
+    def locate(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """points (N,3) -> triangle (N,) and barycentric coordinates (N,3) of what is closest."""
         face, barycentric = self._mesh.closest_point(torch.from_numpy(points).float())
-        weight = barycentric.double().numpy()[..., None]
-        return face.numpy(), (self._corners[face.numpy()] * weight).sum(axis=1)
+        return face.numpy(), barycentric.double().numpy()
 
     def sample(self, points: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Values (V,C) of the vertices at what lies closest to points (N,3): (N,C)."""
-        face, barycentric = self._mesh.closest_point(torch.from_numpy(points).float())
-        corners = values[self._faces[face.numpy()]]
-        return (corners * barycentric.numpy()[..., None]).sum(axis=1)
+        face, weight = self.locate(points)
+        return (values[self._faces[face]] * weight[..., None]).sum(axis=1)
 
 
 def triangles(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from idto3d.asset.files import write_whole
+from idto3d.asset.files import make_folder, write_whole
 from idto3d.evaluation.identity import PICTURE_SIZE, PICTURES
 from idto3d.evaluation.judges import Dlib, embed_pictures
 from idto3d.job.protocol import JobFolder
@@ -45,11 +45,9 @@ class Case:
         return self.job.head.is_file()
 
 
-def case(root: Path, person: Person, index: int, table: list[dict], photos: int = PHOTOS) -> Case:
-    """The case in folder `root`, with the first of its photos, which are made unless they are
-    there."""
-    files = photo_files(root / "photos", person, index, table, PHOTO_SIZE)
-    return Case(index, person, tuple(files[:photos]), JobFolder(root / "job"))
+def case(root: Path, person: Person, index: int, photos: int = PHOTOS) -> Case:
+    """The case in folder `root`, with the first of its photos; `write_photos` makes them."""
+    return Case(index, person, tuple(photo_files(root)[:photos]), JobFolder(root / "job"))
 
 
 def stream(index: int, number: int) -> np.random.Generator:
@@ -80,19 +78,25 @@ def casual_photos(person: Person, index: int, table: list[dict], size: int) -> l
     return photos
 
 
-def photo_files(
-    folder: Path, person: Person, index: int, table: list[dict], size: int
-) -> list[Path]:
-    """The person's photos as PNG files in `folder`; those that are there already are kept."""
-    files = [folder / f"photo-{number + 1}.png" for number in range(PHOTOS)]
+def photo_files(root: Path) -> list[Path]:
+    """Where a person's photos lie, PHOTOS of them."""
+    return [root / "photos" / f"photo-{number + 1}.png" for number in range(PHOTOS)]
+
+
+def write_photos(case: Case, table: list[dict]) -> None:
+    """Make the person's photos, all PHOTOS of them, unless they are there.
+
+    table: rows of assets/expressions.json. Raises UserError when the disk refuses.
+    """
+    files = photo_files(case.job.root.parent)
     if all(file.is_file() for file in files):
-        return files
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, picture in zip(files, casual_photos(person, index, table, size), strict=True):
+        return
+    make_folder(files[0].parent)
+    pictures = casual_photos(case.person, case.index, table, PHOTO_SIZE)
+    for file, picture in zip(files, pictures, strict=True):
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, "PNG")
         write_whole(file, buffer.getvalue())
-    return files
 
 
 def comparison_pictures(

@@ -9,37 +9,11 @@ what counts is the rank among people, never a threshold.
 import numpy as np
 import torch
 
-from idto3d.evaluation.portraits import PaintedHead, random_lights, take
-from idto3d.identity.dlib_encoder import chip_from_landmarks, embed_chips
 from idto3d.render.cameras import Cameras, orbit
-from idto3d.render.environment import EnvironmentLight
-from idto3d.training.dataset import screen_points
 
 PICTURES = 4  # of each head
 PICTURE_SIZE = 224  # pixels
 YAW, PITCH = 30.0, 8.0  # degrees to each side, uniform
-
-
-def embed_head(
-    head: PaintedHead, environments: list[EnvironmentLight], random: np.random.Generator
-) -> np.ndarray:
-    """(PICTURES,128) embeddings of portraits from random sides under random lights.
-
-    The faces are cut out by the head's own five points: what is measured is the head, not the
-    detector.
-    """
-    generator = torch.Generator().manual_seed(int(random.integers(1 << 31)))
-    cameras = portrait_cameras(
-        torch.from_numpy(random.uniform(-YAW, YAW, PICTURES)).float(),
-        torch.from_numpy(random.uniform(-PITCH, PITCH, PICTURES)).float(),
-    )
-    light = random_lights(environments, PICTURES, generator)
-    background = (0.5, 0.5, 0.5)
-    pictures = take(head, cameras, light, PICTURE_SIZE, background)
-    marks = torch.from_numpy(head.vertices[head.five_points]).expand(PICTURES, -1, -1)
-    points = screen_points(marks, cameras, PICTURE_SIZE)
-    chips = [chip_from_landmarks(i, p) for i, p in zip(pictures, points, strict=True)]
-    return embed_chips(np.stack(chips))
 
 
 def portrait_cameras(yaw: torch.Tensor, pitch: torch.Tensor) -> Cameras:

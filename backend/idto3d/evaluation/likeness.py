@@ -2,8 +2,10 @@
 """`idto3d evaluate likeness`: does a generated head look like the person, in numbers?
 
 Synthetic people that no training has seen are photographed, their heads generated from the photos
-by the product itself, and compared with the true heads. Each head is a job folder of its own: an
-evaluation that was stopped or killed goes on where it was, and finished heads are only measured.
+by the product itself, and compared with the true heads. Each head is a job folder of its own and
+is measured as soon as it is finished: an evaluation that was stopped or killed goes on where it
+was, and `--report-only` makes tables of what there is at any time. Several processes may share the
+work, one for each `--part`.
 
     DIR/person-00/photos/photo-1.png …   what the head is generated from
     DIR/person-00/job/                   the job, its result folder included
@@ -33,6 +35,7 @@ from idto3d.settings import PRESETS, settings_for
 
 if TYPE_CHECKING:
     from idto3d.evaluation.held_out import Case
+    from idto3d.evaluation.observe import Bench
 
 # Settings that decide who the people are; the others decide how their heads are generated.
 POPULATION = ("seed", "ict")
@@ -83,10 +86,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="replace one setting of the preset; may be given several times",
     )
     add(
+        "--part",
+        type=part,
+        metavar="K/N",
+        help="every Nth person only, from the Kth, without a report: N commands share the work",
+    )
+    add(
         "--report-only",
         action="store_true",
         help="generate nothing, measure the heads that are finished",
     )
+
+
+def part(words: str) -> tuple[int, int]:
+    """'2/3' -> (2, 3): the second of three. Raises ArgumentTypeError for anything else."""
+    number, _, count = words.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise argparse.ArgumentTypeError(f"'{words}' is no part: write 1/2 and 2/2, for two")
+    return int(number), int(count)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -98,6 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("One person can't be told from others. Give --people 2 or more.")
     try:
         from idto3d.evaluation.held_out import SEED, case
+        from idto3d.evaluation.judges import MISSING, judges
+        from idto3d.evaluation.observe import bench
         from idto3d.head.template import load_template
         from idto3d.training.dataset import expression_table
         from idto3d.training.people import People
@@ -109,16 +128,30 @@ def run(arguments: argparse.Namespace) -> int:
     settings = agreed_settings(arguments, SEED)
     table = expression_table(ASSETS / "expressions.json")
     people = People(load_template(ASSETS / "template" / "head.npz"), arguments.ict)
-    cases = []
-    for index in range(arguments.people):
-        root = arguments.output / f"person-{index:02d}"
-        person = people.person(SEED, index)
-        cases.append(case(root, person, index, table, settings["photos"]))
-    if not arguments.report_only:
-        for each in cases:
-            if not each.finished and (failure := _generate(each, arguments, settings)):
-                return failure
-    return _report(arguments.output, cases, people, table, settings)
+    tools = bench(people, table, judges())
+    if all(judge.optimised_with for judge in tools.judges):
+        print(MISSING)
+    cases = [
+        case(
+            _folder(arguments.output, index), people.person(SEED, index), index, settings["photos"]
+        )
+        for index in range(arguments.people)
+    ]
+    if arguments.report_only:
+        return _report(arguments.output, cases, tools, settings)
+    number, count = arguments.part or (1, 1)
+    failures = [
+        failure
+        for each in cases[number - 1 :: count]
+        if (failure := _head(each, tools, arguments, settings))
+    ]
+    if arguments.part:
+        print("This part is done. The same command with --report-only in place of --part reports.")
+    else:
+        _report(arguments.output, cases, tools, settings)
+    for failure in failures:
+        print(f"idto3d: {failure}", file=sys.stderr)
+    return INTERNAL if failures else 0
 
 
 def agreed_settings(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
@@ -187,12 +220,40 @@ def asked_expressions(words: str) -> list[str]:
     return list(dict.fromkeys(asked))
 
 
-def _generate(case: "Case", arguments: argparse.Namespace, settings: dict[str, Any]) -> int:
-    """Run or resume one job; 0, or the exit code of a failure that was told."""
-    from idto3d.generate import generate
+def _folder(output: Path, index: int) -> Path:
+    return output / f"person-{index:02d}"
+
+
+def _head(
+    case: "Case", tools: "Bench", arguments: argparse.Namespace, settings: dict[str, Any]
+) -> str | None:
+    """Generate one head unless it is there, and measure it; what went wrong, or None.
+
+    One head that fails is no reason to give up the others. Raises Cancelled.
+    """
+    from idto3d.evaluation.held_out import write_photos
+    from idto3d.evaluation.observe import observation, truth
 
     place = f"{case.index + 1} of {arguments.people}"
-    print(f"Head {place}: person {case.index} ({case.person.family})", flush=True)
+    try:
+        write_photos(case, tools.table)
+        if not case.finished:
+            print(f"Head {place}: person {case.index} ({case.person.family})", flush=True)
+            _generate(case, arguments, settings)
+        print(f"Measuring person {case.index}", flush=True)
+        truth(case, tools)
+        observation(case, tools)
+    except (UserError, worker.InternalError) as error:
+        failure = f"Person {case.index}: {error} ({case.job.root})"
+        print(f"idto3d: {failure}", file=sys.stderr)
+        return failure
+    return None
+
+
+def _generate(case: "Case", arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
+    """Run or resume one job. Raises what `worker.run` raises."""
+    from idto3d.generate import generate
+
     request = Request(
         photos=tuple(str(photo.absolute()) for photo in case.photos),
         expressions=tuple(settings["expressions"]),
@@ -208,20 +269,14 @@ def _generate(case: "Case", arguments: argparse.Namespace, settings: dict[str, A
     except Cancelled:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise
-    except worker.InternalError as error:
-        print(f"idto3d: {error} ({case.job.root})", file=sys.stderr)
-        return INTERNAL
-    return 0
 
 
-def _report(
-    output: Path, cases: list["Case"], people: Any, table: list[dict], settings: dict[str, Any]
-) -> int:
+def _report(output: Path, cases: list["Case"], tools: "Bench", settings: dict[str, Any]) -> int:
+    """Tables, plots and sheet of the finished heads, among all people. Raises UserError."""
     from idto3d.evaluation import plots, scores
+    from idto3d.evaluation.bars import bars
     from idto3d.evaluation.contact_sheet import write_contact_sheet
-    from idto3d.evaluation.judges import MISSING, judges
     from idto3d.evaluation.measure import CAPTIONS, measure, sheet_rows
-    from idto3d.evaluation.observe import bench
 
     finished = sum(case.finished for case in cases)
     if finished < 2:
@@ -229,15 +284,17 @@ def _report(
             f"{finished} of {len(cases)} heads in {output} are finished; two are needed. "
             "Leave out --report-only to generate them."
         )
-    tools = bench(people, table, judges())
-    if all(judge.optimised_with for judge in tools.judges):
-        print(MISSING)
     found = measure(cases, tools)
-    figures = scores.to_json(found.scores, found.groups, found.similarity, settings)
-    text = scores.table(found.scores, found.groups)
+    aims = bars(found.scores, found.groups)
+    figures = scores.to_json(found.scores, found.groups, found.similarity, settings, aims)
+    counted = f"{len(found.scores)} heads among {len(cases)} people."
+    sentences = (aim.sentence() for aim in aims)
+    text = "\n".join([counted, scores.table(found.scores, found.groups), "", *sentences])
     write_whole(output / "likeness.json", figures.encode())
     write_whole(output / "likeness.txt", (text + "\n").encode())
-    write_contact_sheet(output / "likeness.png", CAPTIONS, sheet_rows(cases, found.scores, people))
+    write_contact_sheet(
+        output / "likeness.png", CAPTIONS, sheet_rows(cases, found.scores, tools.people)
+    )
     print(text)
     drawn = plots.write_plots(output / "plots", found.scores, found.groups)
     print(f"{output / 'likeness.json'}, {output / 'likeness.txt'}, {output / 'likeness.png'}")

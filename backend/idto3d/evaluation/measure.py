@@ -8,18 +8,15 @@ import numpy as np
 import torch
 from PIL import Image
 
+from idto3d.errors import UserError
 from idto3d.evaluation import identity
 from idto3d.evaluation import standing as standings
 from idto3d.evaluation.contact_sheet import Row
+from idto3d.evaluation.finished_head import finished_heads
 from idto3d.evaluation.held_out import PHOTOS, Case
 from idto3d.evaluation.observation import Observation, Surfaces, Truth
 from idto3d.evaluation.observe import Bench, observation, truth
-from idto3d.evaluation.portraits import (
-    even_light,
-    generated_head,
-    take,
-    true_head,
-)
+from idto3d.evaluation.portraits import even_light, take, true_head
 from idto3d.evaluation.scores import Group, Place, Score
 from idto3d.pictures import Finished
 from idto3d.render.cameras import orbit
@@ -45,13 +42,22 @@ class Measured:
 
 
 def measure(cases: Sequence[Case], tools: Bench) -> Measured:
-    """Of the finished cases, among the people of all cases; what is kept isn't measured again."""
-    finished = [row for row, case in enumerate(cases) if case.finished]
+    """Of the finished cases, among the people of all cases; what is kept isn't measured again.
+
+    A head that can't be read is left out with a sentence. Raises UserError when fewer than two are
+    left.
+    """
     truths = [truth(case, tools) for case in cases]
-    seen = []
-    for place, row in enumerate(finished):
-        print(f"Measuring {place + 1} of {len(finished)}: person {cases[row].index}", flush=True)
-        seen.append(observation(cases[row], tools))
+    finished, seen = [], []
+    for row, case in enumerate(cases):
+        if case.finished:
+            try:
+                seen.append(observation(case, tools))
+                finished.append(row)
+            except UserError as error:
+                print(f"Person {case.index} is left out: {error}", flush=True)
+    if len(finished) < 2:
+        raise UserError("Fewer than two heads can be measured. Generate more, then report again.")
     right = np.array(finished)
     groups = {
         judge.name: group(judge.name, judge.optimised_with, truths, seen, right)
@@ -120,7 +126,8 @@ def sheet_rows(cases: Sequence[Case], scores: Sequence[Score], people: People) -
     for each in scores:
         case = known[each.person]
         finished = Finished.load(case.job.result / "surface.npz")
-        heads = (generated_head(finished, people.fine), true_head(case.person))
+        generated = finished_heads(case.job.result, finished, people.fine)[0]
+        heads = (generated, true_head(case.person))
         portraits = np.concatenate([take(head, cameras, light, SHEET_SIZE) for head in heads])
         photos = [np.asarray(Image.open(photo).convert("RGB")) for photo in case.photos]
         ranks = ", ".join(f"{judge} {place.rank}" for judge, place in each.places.items())

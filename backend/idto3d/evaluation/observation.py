@@ -22,7 +22,7 @@ from idto3d.evaluation.expression import Recognised
 from idto3d.evaluation.geometry import FaceDistance
 
 # To be raised when what is measured changes: kept files of another version are measured anew.
-VERSION = 1
+VERSION = 2
 
 Embeddings = dict[str, np.ndarray]  # judge -> array
 
@@ -62,8 +62,9 @@ class Observation:
     first_albedo: AlbedoError | None  # of one colour, the photographs' skin tone
 
 
-def keep(path: Path, value: Truth | Observation, key: str) -> None:
-    """Write a measurement as npz without objects; `key` says what it was made from."""
+def keep(path: Path, value: Any, key: str) -> None:
+    """Write a dataclass of numbers and `Embeddings` as npz without objects; `key` says what it was
+    made from."""
     arrays: dict[str, np.ndarray] = {}
     facts: dict[str, Any] = {}
     for field in dataclasses.fields(value):
@@ -80,7 +81,7 @@ def keep(path: Path, value: Truth | Observation, key: str) -> None:
 
 def kept_truth(path: Path, key: str) -> Truth | None:
     """What `keep` wrote; None when it is missing, damaged, or made from something else."""
-    found = _read(path, key)
+    found = read_kept(path, key)
     if found is None:
         return None
     facts, arrays = found
@@ -89,7 +90,7 @@ def kept_truth(path: Path, key: str) -> Truth | None:
 
 def kept_observation(path: Path, key: str) -> Observation | None:
     """What `keep` wrote; None when it is missing, damaged, or made from something else."""
-    found = _read(path, key)
+    found = read_kept(path, key)
     if found is None:
         return None
     facts, arrays = found
@@ -109,7 +110,9 @@ def kept_observation(path: Path, key: str) -> Observation | None:
     )
 
 
-def _read(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def read_kept(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Facts and, by field, arrays by judge; None when the file is missing, damaged, or of another
+    version or key."""
     try:
         with np.load(path, allow_pickle=False) as data:
             header = json.loads(str(data["header"]))

@@ -9,9 +9,10 @@ import numpy as np
 
 from idto3d.assets import ASSETS
 from idto3d.evaluation import held_out, probes
-from idto3d.evaluation.albedo import AlbedoError, albedo_error
+from idto3d.evaluation.albedo import AlbedoError, ColoursAt, albedo_error
 from idto3d.evaluation.baked_light import baked_light, opposite_lights
 from idto3d.evaluation.expression import Recognised, Reference, features, recognise
+from idto3d.evaluation.finished_head import finished_heads
 from idto3d.evaluation.geometry import RigidMotion, Surface, TrueFace
 from idto3d.evaluation.held_out import Case
 from idto3d.evaluation.judges import Judge, embed_pictures
@@ -23,7 +24,7 @@ from idto3d.evaluation.observation import (
     kept_observation,
     kept_truth,
 )
-from idto3d.evaluation.portraits import generated_head, lights, true_head
+from idto3d.evaluation.portraits import lights, true_head
 from idto3d.evaluation.whole_head import TrueHead
 from idto3d.head.regions import SKIN
 from idto3d.head.stage_zero import FirstGuess, load_stage_zero
@@ -83,7 +84,8 @@ def observation(case: Case, tools: Bench) -> Observation:
     """Of one finished head; read from the person's folder when it is there and of this head."""
     surface = case.job.result / "surface.npz"
     path = case.job.root.parent / "measured.npz"
-    key = f"{hashlib.sha256(surface.read_bytes()).hexdigest()}/{tools.key}"
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in (surface, case.job.head)]
+    key = "/".join([*hashes, tools.key])
     if (kept := kept_observation(path, key)) is not None:
         return kept
     found = _measure(case, Finished.load(surface), tools)
@@ -93,25 +95,24 @@ def observation(case: Case, tools: Bench) -> Observation:
 
 def _measure(case: Case, finished: Finished, tools: Bench) -> Observation:
     fine, environments, judges = tools.people.fine, tools.environments, tools.judges
-    heads = [generated_head(finished, fine, row) for row in range(len(finished.expressions))]
-    neutral, landmarks = heads[0], fine.landmarks.numpy()
+    heads = finished_heads(case.job.result, finished, fine)
+    neutral, faces, landmarks = heads[0], finished.faces, fine.landmarks.numpy()
     guess = _first_guess(case)
     shapes = {
         "template": fine.mean.numpy(),
         "stage_zero": fine.neutral(guess.coefficients).numpy(),
-        "generated": neutral.vertices,
+        "generated": finished.poses[0].astype(np.float32),
     }
     face = true_face(case)
-    motions = {name: face.motion(shape, neutral.faces, landmarks) for name, shape in shapes.items()}
     whole = TrueHead(case.person.neutral, case.person.faces, case.person.landmarks)
-    surfaces = {
-        name: Surfaces(
-            face.distance(shape, neutral.faces, landmarks),
-            whole.distance(shape, neutral.faces, motions[name]),
-        )
-        for name, shape in shapes.items()
-    }
-    plain = np.tile(np.array(guess.tone), (len(neutral.vertices), 1))
+    surfaces, motions = {}, {}
+    for name, shape in shapes.items():
+        on_face, motions[name] = face.compare(shape, faces, landmarks)
+        surfaces[name] = Surfaces(on_face, whole.distance(shape, faces, motions[name]))
+
+    def one_tone(points: np.ndarray, areas: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(np.array(guess.tone), points.shape)
+
     return Observation(
         finished.expressions,
         probes.from_random_sides(
@@ -126,11 +127,9 @@ def _measure(case: Case, finished: Finished, tools: Bench) -> Observation:
         tuple(_recognised(case, finished, face, landmarks, tools.table)),
         baked_light(neutral, tools.opposite),
         **surfaces,
-        albedo=_albedo(case, face, neutral.vertices, neutral.faces, neutral.materials[:, :3],
-                       motions["generated"]),
-        first_albedo=_albedo(case, face, neutral.vertices, neutral.faces, plain,
-                             motions["generated"]),
-    )  # fmt: skip
+        albedo=_albedo(case, face, neutral.colours, motions["generated"]),
+        first_albedo=_albedo(case, face, one_tone, motions["generated"]),
+    )
 
 
 def true_face(case: Case) -> TrueFace:
@@ -145,15 +144,10 @@ def _first_guess(case: Case) -> FirstGuess:
     return load_stage_zero(ASSETS / "template" / "stage_zero.npz").guess(seen.embeddings)
 
 
-def _albedo(
-    case: Case, face: TrueFace, vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray,
-    motion: RigidMotion,
-) -> AlbedoError:  # fmt: skip
+def _albedo(case: Case, face: TrueFace, colours: ColoursAt, motion: RigidMotion) -> AlbedoError:
     person = case.person
-    return albedo_error(
-        face, Surface(person.bare, person.faces), person.paint.albedo,
-        Surface(vertices, faces), colours, motion,
-    )  # fmt: skip
+    surface = Surface(person.bare, person.faces)
+    return albedo_error(face, surface, person.paint.albedo, colours, motion)
 
 
 def _recognised(

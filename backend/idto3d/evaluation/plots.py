@@ -22,7 +22,7 @@ BARS = {0: 0.9, -45: 0.6, 45: 0.6}  # rank 1 to reach, by yaw
 def write_plots(folder: Path, scores: Sequence[Score], groups: dict[str, Group]) -> bool:
     """geometry.png, pose.png, albedo.png and, with expressions, expression.png; False where
     matplotlib is missing. Raises UserError when the disk refuses."""
-    if importlib.util.find_spec("matplotlib") is None:
+    if not can_plot():
         return False
     make_folder(folder)
     write_figure(folder / "geometry.png", geometry(scores))
@@ -115,6 +115,11 @@ def expression(scores: Sequence[Score], groups: dict[str, Group]) -> Any:
         axes.set_xticks(places, names, rotation=60, ha="right")
         axes.legend()
     return figure
+
+
+def can_plot() -> bool:
+    """Whether matplotlib is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
 
 
 def new_figure(width: float, height: float) -> Any:

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of a painted head under environment light, the generated and the true one alike."""
+"""Pictures of a head under environment light, the generated and the true one alike.
+
+Both go through the same cameras, lights and shading. The generated head is what the artist gets,
+the glTF's mesh and maps (`finished_head`); the true one is painted at its vertices.
+"""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from idto3d.head.template import Template
-from idto3d.pictures import Finished
+from idto3d.asset.textured import Seen
 from idto3d.render.cameras import Cameras, transform
 from idto3d.render.environment import (
     EnvironmentLight,
@@ -28,27 +32,49 @@ ENVIRONMENT_SEED = 4711  # maps that no head was textured under
 FIVE_POINTS = (45, 42, 36, 39, 33)
 
 
+class Head(Protocol):
+    """One expression of one head, ready for its portrait."""
+
+    @property
+    def five_points(self) -> np.ndarray:
+        """(5,3) unit space, in the order of dlib's five points."""
+
+    def see(self, camera: Cameras, size: int) -> Seen:
+        """What one camera sees in a picture of size x size pixels."""
+
+
 @dataclass(frozen=True)
 class PaintedHead:
-    """One neutral head with materials, in unit space."""
+    """Materials at the vertices, in unit space."""
 
     vertices: np.ndarray  # (V,3) float32
     faces: np.ndarray  # (F,3) int64
     materials: np.ndarray  # (V,5) float32: sRGB albedo, roughness, metallic
     occlusion: np.ndarray  # (V,) float32, 1 = open sky
-    five_points: np.ndarray  # (5,) vertex indices, in the order of dlib's five points
+    marks: np.ndarray  # (5,) vertex indices, in the order of dlib's five points
 
+    @property
+    def five_points(self) -> np.ndarray:
+        return self.vertices[self.marks]
 
-def generated_head(finished: Finished, fine: Template, expression: int = 0) -> PaintedHead:
-    """One expression of a finished job, 0 the neutral face; `fine` is the subdivided template that
-    it wraps."""
-    return PaintedHead(
-        finished.poses[expression].astype(np.float32),
-        finished.faces,
-        finished.materials[expression],
-        fine.occlusion.numpy(),
-        fine.landmarks.numpy()[list(FIVE_POINTS)],
-    )
+    @torch.no_grad()
+    def see(self, camera: Cameras, size: int) -> Seen:
+        vertices, faces = torch.from_numpy(self.vertices), torch.from_numpy(self.faces)
+        attributes = torch.cat(
+            [
+                vertices,
+                vertex_normals(vertices, faces),
+                torch.from_numpy(self.materials[:, :3]),
+                torch.from_numpy(self.occlusion)[:, None],
+                torch.from_numpy(self.materials[:, 3:]),
+            ],
+            dim=1,
+        )
+        fragments = rasterize(transform(vertices, camera), faces, size, size)
+        inside = fragments.face[0] >= 0
+        seen = interpolate(attributes, fragments, faces)[0][inside]
+        position, normal, albedo, orm = seen.split(3, dim=1)
+        return Seen(inside, position, functional.normalize(normal, dim=1, eps=1e-8), albedo, orm)
 
 
 def true_head(person: Person, arkit: dict[str, float] | None = None) -> PaintedHead:
@@ -88,7 +114,7 @@ def random_lights(
 
 @torch.no_grad()
 def take(
-    head: PaintedHead,
+    head: Head,
     cameras: Cameras,
     light: list[EnvironmentLight],
     size: int,
@@ -99,37 +125,19 @@ def take(
     behind = torch.tensor(background)
     pictures = []
     for index in range(len(cameras)):
-        linear, inside = radiance(head, cameras[index], light[index], large)
+        seen = head.see(cameras[index], large)
         image = behind.expand(large, large, 3).clone()
-        image[inside] = linear_to_srgb(tone_map(linear[inside])).clamp(0, 1)
+        linear = radiance(seen, cameras[index], light[index])
+        image[seen.inside] = linear_to_srgb(tone_map(linear)).clamp(0, 1)
         small = functional.avg_pool2d(image.permute(2, 0, 1)[None], SUPERSAMPLE)
         pictures.append(small[0].permute(1, 2, 0))
     return (torch.stack(pictures) * 255 + 0.5).to(torch.uint8).numpy()
 
 
 @torch.no_grad()
-def radiance(
-    head: PaintedHead, camera: Cameras, light: EnvironmentLight, size: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """What one camera sees: linear RGB (size,size,3), 0 beside the head, and where (size,size)."""
-    vertices, faces = torch.from_numpy(head.vertices), torch.from_numpy(head.faces)
-    attributes = torch.cat(
-        [
-            torch.from_numpy(head.materials),
-            torch.from_numpy(head.occlusion)[:, None],
-            vertex_normals(vertices, faces),
-            vertices,
-        ],
-        dim=1,
-    )
-    fragments = rasterize(transform(vertices, camera), faces, size, size)
-    inside = fragments.face[0] >= 0
-    seen = interpolate(attributes, fragments, faces)[0][inside]
-    normal = functional.normalize(seen[:, 6:9], dim=1, eps=1e-8)
-    toward = functional.normalize(camera.position[0] - seen[:, 9:12], dim=1)
-    linear = torch.zeros(size, size, 3)
+def radiance(seen: Seen, camera: Cameras, light: EnvironmentLight) -> torch.Tensor:
+    """Linear RGB (N,3) that the N seen points send to one camera."""
+    toward = functional.normalize(camera.position[0] - seen.position, dim=1)
+    occlusion, roughness, metallic = seen.orm.split(1, dim=1)
     # The split sum knows no shadows: occlusion stands in for them.
-    linear[inside] = (
-        shade(seen[:, :3], seen[:, 3:4], seen[:, 4:5], normal, toward, light) * seen[:, 5:6]
-    )
-    return linear, inside
+    return shade(seen.albedo, roughness, metallic, seen.normal, toward, light) * occlusion

@@ -12,7 +12,7 @@ import torch
 
 from idto3d.evaluation.identity import PICTURE_SIZE, PICTURES, PITCH, YAW, portrait_cameras
 from idto3d.evaluation.judges import Judge, embed_pictures
-from idto3d.evaluation.portraits import PaintedHead, random_lights, take
+from idto3d.evaluation.portraits import Head, random_lights, take
 from idto3d.render.environment import EnvironmentLight
 from idto3d.training.dataset import screen_points
 
@@ -22,20 +22,20 @@ BACKGROUND = (0.5, 0.5, 0.5)
 
 
 def portraits(
-    head: PaintedHead, yaw: Sequence[float], pitch: Sequence[float], light: list[EnvironmentLight]
+    head: Head, yaw: Sequence[float], pitch: Sequence[float], light: list[EnvironmentLight]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pictures (B,S,S,3) uint8 and dlib's five points in them (B,5,2), one for each of B sides."""
     cameras = portrait_cameras(torch.tensor(yaw).float(), torch.tensor(pitch).float())
     pictures = take(head, cameras, light, PICTURE_SIZE, BACKGROUND)
-    marks = torch.from_numpy(head.vertices[head.five_points]).expand(len(cameras), -1, -1)
+    marks = torch.from_numpy(head.five_points).expand(len(cameras), -1, -1)
     return pictures, screen_points(marks, cameras, PICTURE_SIZE)
 
 
 def from_random_sides(
-    head: PaintedHead, environments: list[EnvironmentLight], random: np.random.Generator,
+    head: Head, environments: list[EnvironmentLight], random: np.random.Generator,
     judges: Sequence[Judge],
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """(PICTURES,D) embeddings for each judge, drawn as `identity.embed_head` draws."""
+    """(PICTURES,D) embeddings for each judge, of portraits under random lights."""
     generator = torch.Generator().manual_seed(int(random.integers(1 << 31)))
     yaw = random.uniform(-YAW, YAW, PICTURES)
     pitch = random.uniform(-PITCH, PITCH, PICTURES)
@@ -44,7 +44,7 @@ def from_random_sides(
 
 
 def by_pose(
-    head: PaintedHead, environments: list[EnvironmentLight], random: np.random.Generator,
+    head: Head, environments: list[EnvironmentLight], random: np.random.Generator,
     judges: Sequence[Judge],
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """(len(POSES),D) embeddings for each judge."""
@@ -54,7 +54,7 @@ def by_pose(
 
 
 def by_expression(
-    heads: Sequence[PaintedHead], environments: list[EnvironmentLight],
+    heads: Sequence[Head], environments: list[EnvironmentLight],
     random: np.random.Generator, judges: Sequence[Judge],
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """(K,len(EXPRESSION_YAWS),D) embeddings for each judge, of K expressions of one head.

@@ -104,16 +104,19 @@ def table(scores: Sequence[Score], groups: dict[str, Group]) -> str:
                 *(str(score.places[judge].rank) for judge in judges),
             )
         )
-    rows.append(
-        (
-            "mean",
-            "",
-            *(_mean_distance(scores, name) for name in (*SHAPES, "head_generated")),
-            f"{np.mean([score.albedo.plain for score in scores]):.1f}",
-            f"{np.mean([score.baked_light.difference for score in scores]):.2f}",
-            *("" for _ in judges),
+    families = sorted({score.family for score in scores})
+    groups_of = [(family, [s for s in scores if s.family == family]) for family in families]
+    for family, of_family in [("", scores), *(groups_of if len(families) > 1 else [])]:
+        rows.append(
+            (
+                "mean",
+                family,
+                *(_mean_distance(of_family, name) for name in (*SHAPES, "head_generated")),
+                f"{np.mean([score.albedo.plain for score in of_family]):.1f}",
+                f"{np.mean([score.baked_light.difference for score in of_family]):.2f}",
+                *("" for _ in judges),
+            )
         )
-    )
     return "\n".join(
         [
             "Distances are medians over the surface, with means in brackets.",
@@ -138,9 +141,11 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 def to_json(
     scores: Sequence[Score], groups: dict[str, Group], similarity: np.ndarray,
-    settings: dict[str, Any],
+    settings: dict[str, Any], aims: Sequence[Any] = (),
 ) -> str:  # fmt: skip
     """The text of `likeness.json`.
+
+    aims: dataclasses of what is to be reached (`bars`).
 
     similarity (N,M): each generated head against every person, by dlib; settings: what it was made
     with. Numbers that are none (a share of nothing) are null.
@@ -161,6 +166,7 @@ def to_json(
         "expressions_recognised": recognised_share(scores),
         "identity": {judge: dataclasses.asdict(group) for judge, group in groups.items()},
         "counts": dataclasses.asdict(count(scores)),
+        "bars": [dataclasses.asdict(aim) | {"reached": bool(aim.reached)} for aim in aims],
         "similarity": np.round(similarity, 4).tolist(),
     }
     return json.dumps(_finite(content), indent=1, allow_nan=False)

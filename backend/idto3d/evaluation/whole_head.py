@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How far a whole head is from the true one: the outer surface above the chin, hair included.
 
-The face decides how the two are laid on each other (`geometry.TrueFace.motion`), since that is how
+The face decides how the two are laid on each other (`geometry.TrueFace.compare`), since that is how
 one looks at a person; here nothing is aligned any more. The neck is left out: where it is cut off
 is a property of the mesh. Positions are in unit space, results in millimetres.
 """

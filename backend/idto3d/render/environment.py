@@ -180,6 +180,10 @@ class LightAugmentation:
     intensity: float = 0.25  # standard deviation of the natural logarithm of the brightness
     tint: float = 0.06  # standard deviation of the logarithm of each channel's factor
 
+    def scaled(self, share: float) -> "LightAugmentation":
+        """That much of it: 0 leaves every light as it is."""
+        return LightAugmentation(*(share * value for value in vars(self).values()))
+
 
 def randomize(
     light: EnvironmentLight,

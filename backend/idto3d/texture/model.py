@@ -9,7 +9,12 @@ from torch import Tensor
 
 from idto3d.head.signed_distance import TriangleMesh
 from idto3d.render.cameras import Cameras, transform
-from idto3d.render.environment import EnvironmentLight, prefilter, randomize
+from idto3d.render.environment import (
+    EnvironmentLight,
+    LightAugmentation,
+    prefilter,
+    randomize,
+)
 from idto3d.render.normals import vertex_normals
 from idto3d.render.procedural import procedural_environments
 from idto3d.render.rasterize import Fragments, interpolate, mean_on_white, rasterize
@@ -55,6 +60,7 @@ class TextureModel(torch.nn.Module):
         self._mesh = TriangleMesh(canonical, faces)
         self._environments = procedural_environments(settings.environments)
         self._lights: dict[int, EnvironmentLight] = {}
+        self._augmentation = LightAugmentation().scaled(settings.light_spread)
 
     @property
     def hair(self) -> tuple[float, float, float]:
@@ -169,4 +175,4 @@ class TextureModel(torch.nn.Module):
         index = int(torch.randint(len(self._environments), (), generator=generator))
         if index not in self._lights:
             self._lights[index] = prefilter(self._environments[index]).to(self.base.device)
-        return randomize(self._lights[index], generator)
+        return randomize(self._lights[index], generator, self._augmentation)

@@ -12,6 +12,7 @@ from idto3d.asset import pictures
 from idto3d.asset.build import HeadModel
 from idto3d.asset.look import draw
 from idto3d.asset.pictures import sheet, write_overview, write_turntable
+from idto3d.asset.textured import TexturedHead
 from idto3d.render.cameras import orbit
 from idto3d.render.environment import EnvironmentLight, prefilter
 from idto3d.render.normals import camera_normals_image
@@ -26,7 +27,7 @@ def white() -> EnvironmentLight:
 def test_normals_are_the_renderers_own(head_model: HeadModel, white: EnvironmentLight) -> None:
     """Against the renderer's picture of the same mesh; the normal map adds ripples only."""
     camera = orbit(30.0, 10.0)
-    ours = draw(head_model, 2, camera, 96, white).normals
+    ours = draw(TexturedHead(head_model), 2, camera, 96, white).normals
     positions = torch.from_numpy(head_model.positions[2])
     theirs, mask = camera_normals_image(positions, torch.from_numpy(head_model.faces), camera, 96)
     inside = mask[0, :, :, 0] == 1
@@ -40,18 +41,21 @@ def test_textured_shows_the_albedo_under_white_light(
     head_model: HeadModel, white: EnvironmentLight
 ) -> None:
     """The stripes run red from right to left, green upwards, blue to the front."""
-    image = draw(head_model, 0, orbit(0.0, 0.0), 96, white, background=0.0).textured
+    image = draw(TexturedHead(head_model), 0, orbit(0.0, 0.0), 96, white, background=0.0).textured
     left, right = image[48, 30], image[48, 66]
     assert right[0] > left[0] + 0.15  # +X is at the right of the picture
     assert image[30, 48, 1] > image[66, 48, 1] + 0.15
-    behind = draw(head_model, 0, orbit(180.0, 0.0), 96, white, background=0.0).textured
+    behind = draw(
+        TexturedHead(head_model), 0, orbit(180.0, 0.0), 96, white, background=0.0
+    ).textured
     assert image[48, 48, 2] > behind[48, 48, 2] + 0.3
     assert float(image[0, 0].max()) == 0.0
 
 
 def test_expressions_look_different(head_model: HeadModel, white: EnvironmentLight) -> None:
     neutral, smile, jaw = (
-        draw(head_model, pose, orbit(0.0, 0.0), 64, white).textured for pose in range(3)
+        draw(TexturedHead(head_model), pose, orbit(0.0, 0.0), 64, white).textured
+        for pose in range(3)
     )
     assert (neutral - smile).abs().amax() > 0.1 and (smile - jaw).abs().amax() > 0.1
 

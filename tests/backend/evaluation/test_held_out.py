@@ -36,13 +36,19 @@ def test_photos_are_the_same_each_time_and_others_for_others() -> None:
     assert not any((a == b).all() for a, b in zip(first, other, strict=True))
 
 
-def test_photos_are_written_once_and_show_a_usable_face(tmp_path: Path) -> None:
+def test_photos_are_written_once_and_show_a_usable_face(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     person = ToyPeople().person(held_out.SEED, 0)
-    files = held_out.photo_files(tmp_path / "photos", person, 0, TABLE, 256)
+    monkeypatch.setattr(held_out, "PHOTO_SIZE", 256)
+    case = held_out.case(tmp_path, person, 0, photos=2)
+    held_out.write_photos(case, TABLE)
+    files = held_out.photo_files(tmp_path)
+    assert case.photos == tuple(files[:2])
     assert [Image.open(file).size for file in files] == [(256, 256)] * held_out.PHOTOS
     times = [file.stat().st_mtime_ns for file in files]
-    again = held_out.photo_files(tmp_path / "photos", person, 0, TABLE, 256)
-    assert again == files and [file.stat().st_mtime_ns for file in files] == times
+    held_out.write_photos(case, TABLE)
+    assert [file.stat().st_mtime_ns for file in files] == times
     found = person_from_photos(files, open_encoder("dlib"))
     assert len(found.embeddings) >= 4
     comparison = held_out.comparison_embeddings(person, 0, TABLE)

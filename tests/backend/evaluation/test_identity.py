@@ -8,7 +8,9 @@ import torch
 pytest.importorskip("anny")
 
 from idto3d.evaluation import identity  # noqa: E402
+from idto3d.evaluation.judges import Dlib  # noqa: E402
 from idto3d.evaluation.portraits import even_light, lights, take, true_head  # noqa: E402
+from idto3d.evaluation.probes import from_random_sides  # noqa: E402
 from idto3d.render.cameras import orbit  # noqa: E402
 from tests.backend.evaluation.toy_people import ToyPeople  # noqa: E402
 
@@ -40,7 +42,9 @@ def test_portraits_of_one_head_are_recognised_under_other_lights() -> None:
     def embed(first: int) -> np.ndarray:
         return np.stack(
             [
-                identity.embed_head(head, environments, np.random.default_rng(first + index))
+                from_random_sides(
+                    head, environments, np.random.default_rng(first + index), [Dlib()]
+                )["dlib"]
                 for index, head in enumerate(heads)
             ]
         )

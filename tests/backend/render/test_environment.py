@@ -138,6 +138,8 @@ def test_sixty_maps_are_sound_repeatable_and_different():
 def test_random_light_turns_scales_and_tints():
     light = prefilter(MAPS[1])
     still = LightAugmentation(turn=0.0, tilt=0.0, intensity=0.0, tint=0.0)
+    assert LightAugmentation().scaled(0.0) == still
+    assert LightAugmentation().scaled(0.5).turn == 90.0
     normal = some_directions()
     same = randomize(light, torch.Generator().manual_seed(0), still)
     assert torch.allclose(same.diffuse(normal), light.diffuse(normal), atol=1e-5)

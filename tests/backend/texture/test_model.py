@@ -130,6 +130,14 @@ def test_light_is_random_and_seeded(cameras: Cameras) -> None:
 
 
 @torch.no_grad()
+def test_light_can_be_fixed(cameras: Cameras) -> None:
+    fixed = dataclasses.replace(SETTINGS, lit_share=1.0, environments=1, light_spread=0.0)
+    model = make_model(fixed)
+    one, other = (render(model, cameras, seed=seed)[0] for seed in (0, 5))
+    assert torch.allclose(one, other, atol=1e-4)
+
+
+@torch.no_grad()
 def test_change_costs_more_where_photos_vouch(cameras: Cameras) -> None:
     costs = []
     for seen in (0.0, 1.0):

@@ -17,6 +17,8 @@ def write_log(folder: Path) -> Path:
     lines = [{"stage": "base", "samples": 16 * n, "loss": 1 / (n + 1)} for n in range(20)]
     for samples in (100, 200):
         record = {"samples": samples, "normal": {"t500": 50 / samples, "t900": 1.0}}
+        if samples == 200:
+            record["normal"] |= {"t500_stranger": 0.4, "t900_stranger": 1.05}
         lines.append({"held_out": {"stage": "base", **record}})
     log = folder / "log.jsonl"
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -28,6 +30,7 @@ def test_losses_and_held_out_errors_are_told_apart(tmp_path: Path) -> None:
     assert len(curves.loss) == 20 and curves.loss[3] == 0.25 and curves.samples[3] == 48
     assert curves.held_samples.tolist() == [100, 200]
     assert curves.held_error["normal"].tolist() == [0.5, 0.25] and len(curves.held_error) == 1
+    assert np.isnan(curves.margin[0]) and curves.margin[1] == pytest.approx(0.1)
 
 
 def test_smoothing_keeps_a_constant_and_its_length() -> None:

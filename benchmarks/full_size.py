@@ -26,8 +26,7 @@ from idto3d.prior.layout import (
     write_text_encoder,
     write_unet,
 )
-from idto3d.prior.manifest import Manifest, write_manifest
-from idto3d.prior.tiny_encoder import TINY
+from idto3d.prior.manifest import TINY, Manifest, write_manifest
 from idto3d.training.text import make_tokenizer
 
 IDENTITY_TOKENS = 16  # as FaceID-Portrait's

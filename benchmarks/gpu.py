@@ -31,8 +31,9 @@ from idto3d.assets import ASSETS, expression_names
 from idto3d.job.eventlog import EventReader
 from idto3d.job.protocol import Done, JobFolder, Started, Used
 from idto3d.prior.load import load_prior
+from idto3d.prior.manifest import TINY
 from idto3d.prior.memory import GIB, MemoryPlan
-from idto3d.prior.tiny_encoder import TINY, gradient_agreement
+from idto3d.prior.tiny_encoder import gradient_agreement
 from idto3d.render.cameras import orbit
 from idto3d.render.normals import camera_normals_image
 from idto3d.settings import PRESETS, Settings

@@ -18,7 +18,7 @@ from idto3d.prior.memory import MemoryPlan
 from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.render.cameras import sample_cameras
 from idto3d.render.normals import camera_normals_image
-from idto3d.settings import GeometrySettings, TextureSettings
+from idto3d.settings import GeometrySettings, Settings, TextureSettings
 from idto3d.texture.first_colours import Shot, first_colours
 from idto3d.texture.model import TextureModel
 
@@ -44,8 +44,8 @@ class Subject:
         self.embeddings = torch.randn(5, 128, generator=generator).to(device)
 
     def guide(self, domain: str, plan: MemoryPlan | None = None, compiled: bool = False) -> Guide:
-        """The prior for "geometry" or "albedo", told about this person."""
-        plan = plan or MemoryPlan()
+        """The prior for "geometry" or "albedo", told about this person; plan: None = a draft's."""
+        plan = plan or MemoryPlan(tiny_encoder=Settings().speed.small_encoder)
         dtype = torch.bfloat16 if plan.half else torch.float32
         prior = load_prior(self.prior, domain, self.device, dtype, plan=plan)
         if compiled:

@@ -199,7 +199,9 @@ def with_hair(
 
 def guide_for(run: Run, start: Start, domain: str) -> Guide:
     """The prior for "geometry", "albedo" or "photo", told who the person is."""
-    prior = load_prior(run.prior_for(domain), domain, run.device, number_format(run), plan=run.plan)
+    small = run.settings.speed.small_encoder
+    plan = dataclasses.replace(run.plan, tiny_encoder=small or run.plan.tiny_encoder)
+    prior = load_prior(run.prior_for(domain), domain, run.device, number_format(run), plan=plan)
     if run.device.type == "cuda" and run.settings.speed.compiled:
         compile_blocks(prior)
     hint = start.bare + start.motions
@@ -211,7 +213,7 @@ def guide_for(run: Run, start: Start, domain: str) -> Guide:
         start.expressions,
         hint.to(run.device),
         start.template.faces.to(run.device),
-        run.plan,
+        plan,
     )
 
 

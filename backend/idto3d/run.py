@@ -17,10 +17,9 @@ from idto3d.errors import UserError
 from idto3d.job.checkpoints import Checkpoints
 from idto3d.job.protocol import Cancelled, JobFolder, Request
 from idto3d.job.reporter import Reporter
-from idto3d.prior.manifest import read_manifest
+from idto3d.prior.manifest import TINY, read_manifest
 from idto3d.prior.memory import GIB, MemoryPlan, choose_plan, describe, leaner
 from idto3d.prior.sizes import measure
-from idto3d.prior.tiny_encoder import TINY
 from idto3d.settings import Settings, settings_for
 
 PICTURE_SECONDS = 20.0  # between two pictures of the work in progress

@@ -69,10 +69,12 @@ class AssetSettings:
 
 @dataclass(frozen=True)
 class SpeedSettings:
-    """How the networks are run on a GPU; a CPU computes in 32 bits, uncompiled."""
+    """How the networks are run; the first two on a GPU alone, a CPU computes in 32 bits."""
 
     half: bool = True  # the prior's networks in 16 bits: bfloat16, or float16 on old GPUs
     compiled: bool = False  # torch compiles the denoiser's repeated blocks: a minute at the start
+    # The prior's small encoder where it has one: latents are nearly the same, much sooner.
+    small_encoder: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ PRESETS: dict[str, Settings] = {
         GeometrySettings(lattice_resolution=128, iterations=1500, wrap_from=0.4, views=4),
         TextureSettings(iterations=800, views=4),
         AssetSettings(target_faces=30000, texture_size=2048),
+        SpeedSettings(small_encoder=False),
     ),
     # Every value that the paper gives; meant for a GPU and a prior of its size.
     "paper": Settings(
@@ -120,6 +123,7 @@ PRESETS: dict[str, Settings] = {
             smoothness=0.0,
         ),  # fmt: skip
         AssetSettings(target_faces=50000, texture_size=2048),
+        SpeedSettings(small_encoder=False),
     ),
 }
 

@@ -24,7 +24,7 @@ from idto3d.render.normals import vertex_normals
 
 # How stiff the correction is, and how it is held where it was, against one square unit of surface
 # on which one photo's normals are known to one radian. Chosen on 16 synthetic people.
-STIFFNESS, HOLD = 1.0, 3e4
+STIFFNESS, HOLD = 0.01, 3e4
 # Normals err by this much (variance of a component) at least: the pose and the expression do.
 LEAST_VARIANCE = 0.003
 # A normal further off than this (sine) is no small error: a hand, hair, a wrong expression.

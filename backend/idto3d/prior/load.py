@@ -20,10 +20,10 @@ from idto3d.prior.denoiser import NoiseSchedule, call_unet
 from idto3d.prior.identity import IdentityProjector
 from idto3d.prior.layout import read_tensors, split_tensors
 from idto3d.prior.lora import fold_lora, load_lora
-from idto3d.prior.manifest import PARTS, Manifest, check_files, damaged, read_manifest
+from idto3d.prior.manifest import PARTS, TINY, Manifest, check_files, damaged, read_manifest
 from idto3d.prior.memory import MemoryPlan
 from idto3d.prior.patch_autoencoder import Autoencoder, read_autoencoder
-from idto3d.prior.tiny_encoder import TINY, TinyEncoder
+from idto3d.prior.tiny_encoder import TinyEncoder
 
 
 class Prior:
@@ -178,6 +178,8 @@ def load_prior(
     manifest = read_manifest(folder)
     adapter = manifest.adapters.get(domain)
     needed = (*(f"{part}/" for part in PARTS), "conditioning", *([adapter] if adapter else []))
+    if plan and plan.tiny_encoder:
+        needed = (*needed, f"{TINY}/")
     check_files(folder, manifest, needed)
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()

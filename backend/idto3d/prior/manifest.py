@@ -12,6 +12,7 @@ from typing import Any
 
 from idto3d.errors import UserError
 
+TINY = "tiny_vae"  # a small encoder beside vae/, optional
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
@@ -74,7 +75,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Write prior.json with the SHA-256 of every weight, config and tokenizer file there is."""
     files = {
         path.relative_to(folder).as_posix(): file_digest(path)
-        for part in (*PARTS, "adapters")
+        for part in (*PARTS, "adapters", TINY)
         for path in sorted((folder / part).glob("*"))
         if path.suffix in (".json", ".safetensors", ".txt")
     }

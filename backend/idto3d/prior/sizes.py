@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from idto3d.prior.attention import install_multimodal_attention
-from idto3d.prior.manifest import Manifest, damaged
+from idto3d.prior.manifest import TINY, Manifest, damaged
 from idto3d.prior.memory import Sizes, peak_bytes, weight_bytes
 from idto3d.prior.patch_autoencoder import PatchAutoencoder
-from idto3d.prior.tiny_encoder import TINY
+from idto3d.prior.tiny_encoder import small_from_config
 
 # Captions of Stable Diffusion; the compact prior's are shorter.
 _TOKENS = 77
@@ -45,7 +45,7 @@ def _measure(folder: Path, manifest: Manifest) -> Sizes:
         checkpointed = min(encoding, _encoding(autoencoder, picture))
     tiny = None
     if (folder / TINY).is_dir():
-        small = _from_config(AutoencoderTiny, folder / TINY)
+        small = small_from_config(folder / TINY)
         tiny = weight_bytes(small.encoder) + _encoding(small, picture)
     return Sizes(
         denoiser=weight_bytes(unet),

@@ -7,18 +7,17 @@ the derivative, and small differences between pictures are what teaches it.
 """
 
 import argparse
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from idto3d.prior.manifest import TINY
 from idto3d.prior.patch_autoencoder import PatchAutoencoder, read_autoencoder
-from idto3d.prior.tiny_encoder import TINY, gradient_agreement
+from idto3d.prior.tiny_encoder import gradient_agreement, write_small
 from idto3d.training import regression
 
 Encode = Callable[[Tensor], Tensor]  # pictures (B,3,S,S) in [-1,1] to latents
@@ -88,21 +87,6 @@ def read_views(folder: Path, held_out: bool) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def save(small: PatchAutoencoder, folder: Path, scaling_factor: float) -> None:
-    """Write the encoder alone, in half precision; `prior.tiny_encoder` reads it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {f"encoder.{k}": v.half().contiguous() for k, v in small.encoder.state_dict().items()}
-    save_file(state, folder / "diffusion_pytorch_model.safetensors")
-    config = {
-        "_class_name": PatchAutoencoder.__name__,
-        "latent_channels": small.config.latent_channels,
-        "channels": list(small.config.channels),
-        "sample_size": small.config.sample_size,
-        "scaling_factor": scaling_factor,
-    }
-    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of `idto3d dataset`")
@@ -125,7 +109,7 @@ def main() -> None:
     pictures = read_views(arguments.data, held_out=False)
     print(f"{len(pictures)} views", flush=True)
     train(small.encoder, full, pictures, arguments.samples, arguments.state)
-    save(small, arguments.prior / TINY, autoencoder.config.scaling_factor)
+    write_small(arguments.prior / TINY, small, autoencoder.config.scaling_factor)
     unseen = read_views(arguments.data, held_out=True)
     chosen = np.random.default_rng(SEED).permutation(len(unseen))[:MEASURED]
     cosines = agreement(small.encoder.eval(), full, unseen[chosen])

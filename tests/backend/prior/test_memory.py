@@ -10,7 +10,7 @@ from diffusers import AutoencoderTiny
 
 from idto3d.errors import UserError
 from idto3d.prior.load import compile_blocks, load_prior
-from idto3d.prior.manifest import read_manifest
+from idto3d.prior.manifest import TINY, read_manifest
 from idto3d.prior.memory import (
     GIB,
     REST,
@@ -26,7 +26,7 @@ from idto3d.prior.memory import (
 )
 from idto3d.prior.random_prior import write_random_prior
 from idto3d.prior.sizes import measure
-from idto3d.prior.tiny_encoder import TINY, gradient_agreement
+from idto3d.prior.tiny_encoder import gradient_agreement
 
 # Of the order of Stable Diffusion 1.5's at 512 pixels, in GiB.
 SIZES = Sizes(

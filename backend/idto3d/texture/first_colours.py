@@ -21,12 +21,15 @@ from idto3d.head.template import Template
 from idto3d.identity.bilinear import bilinear
 from idto3d.identity.intrinsic_images import IntrinsicImages, together
 from idto3d.render.normals import vertex_normals
+from idto3d.settings import HEAD_METRES
 from idto3d.texture.layers import LaidColours, Layer, Places, blend, to_linear
 from idto3d.texture.paint import Look, Paint, paint_head
 
 WHOLE_HEAD = 0  # among a shot's images
 # How far the skin's lightness follows the embedding's guess (1) rather than the photos (0).
 TRUST_IN_GUESSED_LEVEL = 0.4
+# Places around a point that must show the head too, units in the picture: 5 mm to each side.
+RIM_STEPS = 0.005 / HEAD_METRES * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
 DEFAULT_HAIR = (0.16, 0.11, 0.08)
 # Of the crown's colour from the forehead's, in logarithms. Six bald people have 0.09 to 0.24, nine
 # with hair, the fairest among them, 0.28 to 1.3; beyond the second it is full rather than cropped.
@@ -191,11 +194,19 @@ def see(shot: Shot, positions: np.ndarray, faces: torch.Tensor, normals: np.ndar
     facing = normals @ shot.pose.towards()
     weight = smoothstep(0.15, 0.75, facing) * visible(shot.pose, positions, faces) * inside
     if shot.images:
-        # A small error of the pose lays background on the head's rim.
-        known = together([image.at(points) for image in shot.images])
-        on_head = np.where(np.isfinite(known.variance), known.on_head, 1.0)
-        weight = weight * smoothstep(0.6, 0.98, on_head)
+        weight = weight * _surely_on_head(shot, points)
     return Seen(shot.pixels, points, weight)
+
+
+def _surely_on_head(shot: Shot, points: np.ndarray) -> np.ndarray:
+    """Weight (V,): a small error of the pose lays background on the head's rim, so the neighbours
+    of points (V,2) must lie on the head as well; 1 where the network did not look."""
+    least = np.ones(len(points))
+    for step in RIM_STEPS * shot.pose.focal:
+        known = together([image.at(points + step) for image in shot.images])
+        on_head = np.where(np.isfinite(known.variance), known.on_head, 1.0)
+        least = np.minimum(least, on_head)
+    return smoothstep(0.5, 0.95, least)
 
 
 def lay(view: Seen, painted: np.ndarray, normals: np.ndarray, skin: np.ndarray) -> Layer:

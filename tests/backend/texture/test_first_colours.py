@@ -9,8 +9,11 @@ import torch
 
 from idto3d.assets import ASSETS
 from idto3d.head.photo_pose import DISTANCE, FIVE_POINTS, PhotoPose, solve_pose
+from idto3d.head.photo_view import head_and_face
 from idto3d.head.regions import LEFT_EYE, RIGHT_EYE, SKIN, ear_centre, smoothstep
 from idto3d.head.template import EYE_RIGHT, Template, load_template
+from idto3d.identity.intrinsic_images import SIZE as SIZE_OUT
+from idto3d.identity.intrinsic_images import IntrinsicImages
 from idto3d.render.cameras import orbit, transform
 from idto3d.render.normals import vertex_normals
 from idto3d.render.rasterize import interpolate, rasterize
@@ -261,3 +264,25 @@ def test_fair_hair_is_told_from_a_bald_head(sitter: Sitter, fringe: bool) -> Non
         head = replace(sitter, albedo=albedo)
         found = head.colours(*(head.photo(yaw, light) for yaw in (-20, 0, 20))).look
         assert found.hair_amount >= amount if amount else found.hair_amount == 0.0
+
+
+def test_background_is_not_laid_on_the_head(sitter: Sitter) -> None:
+    """Where the network sees background, and just beside, a photo has no weight."""
+    photo, points = sitter.photo(0)
+    pose = solve_pose(sitter.marks[list(FIVE_POINTS)], points)
+    side = np.ones((SIZE_OUT, SIZE_OUT), np.float32)
+    on_head = side.copy()
+    on_head[:, : SIZE_OUT // 2] = 0.0  # the picture's left half is said to be background
+    normal = np.stack([0 * side, 0 * side, side], axis=-1)
+    square = head_and_face(pose)[0]
+    seen = IntrinsicImages(square, normal, 0.01 * side, normal, on_head)
+    whole = sitter.shot(photo, pose)
+    half = replace(whole, images=[seen])
+    free, bound = (
+        see(shot, sitter.positions, sitter.template.faces, sitter.normals).weight
+        for shot in (whole, half)
+    )
+    left = pose.project(sitter.positions)[:, 0] < square.centre[0]
+    assert free[left].max() > 0.9 and bound[left].max() < 0.01
+    right = pose.project(sitter.positions)[:, 0] > square.centre[0] + 0.05 * square.side
+    assert np.allclose(free[right], bound[right], atol=1e-3)

@@ -19,7 +19,7 @@ from idto3d.head.photo_view import visible
 from idto3d.head.regions import LEFT_EYE, RIGHT_EYE, SKIN, ear_centre, face_centimetre, smoothstep
 from idto3d.head.template import Template
 from idto3d.identity.bilinear import bilinear
-from idto3d.identity.intrinsic_images import IntrinsicImages, together
+from idto3d.identity.intrinsic_images import IntrinsicImages
 from idto3d.render.normals import vertex_normals
 from idto3d.settings import HEAD_METRES
 from idto3d.texture.layers import LaidColours, Layer, Places, blend, to_linear
@@ -200,12 +200,10 @@ def see(shot: Shot, positions: np.ndarray, faces: torch.Tensor, normals: np.ndar
 
 def _surely_on_head(shot: Shot, points: np.ndarray) -> np.ndarray:
     """Weight (V,): a small error of the pose lays background on the head's rim, so the neighbours
-    of points (V,2) must lie on the head as well; 1 where the network did not look."""
+    of points (V,2) must lie on the head as well. Below the neck the picture's lower edge goes on."""
     least = np.ones(len(points))
     for step in RIM_STEPS * shot.pose.focal:
-        known = together([image.at(points + step) for image in shot.images])
-        on_head = np.where(np.isfinite(known.variance), known.on_head, 1.0)
-        least = np.minimum(least, on_head)
+        least = np.minimum(least, shot.images[WHOLE_HEAD].at(points + step).on_head)
     return smoothstep(0.5, 0.95, least)
 
 

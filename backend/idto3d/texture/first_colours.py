@@ -199,8 +199,8 @@ def see(shot: Shot, positions: np.ndarray, faces: torch.Tensor, normals: np.ndar
 
 
 def _surely_on_head(shot: Shot, points: np.ndarray) -> np.ndarray:
-    """Weight (V,): a small error of the pose lays background on the head's rim, so the neighbours
-    of points (V,2) must lie on the head as well. Below the neck the picture's lower edge goes on."""
+    """Weight (V,) of points (V,2): a small error of the pose lays background on the head's rim, so
+    what is next to them must lie on the head as well. Below the neck the lower edge goes on."""
     least = np.ones(len(points))
     for step in RIM_STEPS * shot.pose.focal:
         least = np.minimum(least, shot.images[WHOLE_HEAD].at(points + step).on_head)

@@ -78,7 +78,8 @@ def test_zip_holds_the_program_and_nothing_else(package: Path) -> None:
     sources = (ROOT / "backend" / "idto3d").rglob("*.py")
     assert {path.relative_to(ROOT).as_posix() for path in sources} <= set(names)
     assert {name.split("/")[1] for name in names if name.startswith("assets/")} == {
-        *("README.md", "expressions.json", "landmarks.safetensors", "prior", "template"),
+        *("README.md", "expressions.json", "prior", "template"),
+        *("landmarks.safetensors", "intrinsic_images.safetensors"),
     }
     allowed = {".py", ".toml", ".md", ".txt", ".json", ".safetensors", ".npz", ""}
     assert {Path(name).suffix for name in names} <= allowed

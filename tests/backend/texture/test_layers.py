@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from idto3d.texture.layers import Layer, Places, bilinear, blend, to_linear, to_srgb
+from idto3d.texture.layers import Layer, Places, blend, to_linear, to_srgb
 
 
 def stripes(size: int = 64) -> np.ndarray:
@@ -52,9 +52,3 @@ def test_the_photo_that_sees_best_decides() -> None:
     assert np.array_equal(mean[2], painted[2])
     assert (agreement > 0.8).all()
     assert blend(colours, np.ones((2, 3)), painted)[1].max() < 0.01  # they contradict each other
-
-
-def test_bilinear_repeats_the_border() -> None:
-    photo = np.arange(4, dtype=np.uint8).reshape(2, 2, 1).repeat(3, axis=2) * 80
-    points = np.array([[0.0, 0.0], [0.5, 0.5], [-9.0, 0.0], [9.0, 9.0]])
-    assert np.allclose(bilinear(photo, points)[:, 0] * 255, [0, 120, 0, 240], atol=0.5)

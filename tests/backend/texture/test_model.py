@@ -37,8 +37,8 @@ def make_model(settings: TextureSettings = SETTINGS, seen: float = 0.0) -> Textu
     canonical = torch.from_numpy(MESH.canonical)
     albedo = np.clip(MESH.canonical * [1.0, 0.5, 0.5] + 0.5, 0.1, 0.9)
     count = len(albedo)
-    rough, trusted, flat = np.full(count, 0.6), np.full(count, seen), np.zeros(count)
-    colours = FirstColours(albedo, rough, trusted, LOOK, flat, Plain(albedo))
+    rough, trusted = np.full(count, 0.6), np.full(count, seen)
+    colours = FirstColours(albedo, rough, trusted, LOOK, Plain(albedo))
     poses = canonical + torch.from_numpy(MESH.displacement)
     return TextureModel(
         canonical,

@@ -163,7 +163,8 @@ class TextureStep:
         settings = self.settings
         cameras = sample_cameras(settings.views, self.generator, settings.close_up_share)
         cameras = cameras.to(self.subject.device)
-        chosen = draw_expressions(settings.views, len(self.subject.names), 0.4, self.generator)
+        chosen = draw_expressions(1, len(self.subject.names), 0.4, self.generator)
+        chosen = chosen.expand(settings.views)
         images, change = self.texture.render(
             cameras, chosen, self.guide.image_size, self.generator, self.albedo_only
         )

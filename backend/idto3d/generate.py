@@ -317,7 +317,8 @@ def optimise_texture(
 
     def take_step(guide: Guide, progress: float, refine: bool) -> dict[str, Tensor]:
         cameras = sample_cameras(settings.views, generator, settings.close_up_share)
-        chosen = draw_expressions(settings.views, len(start.expressions), 0.4, generator)
+        # One expression a step: the material field is asked once, and colours hardly depend on it.
+        chosen = draw_expressions(1, len(start.expressions), 0.4, generator).expand(settings.views)
         images, change = texture.render(
             cameras.to(run.device), chosen, guide.image_size, generator,
             albedo_only=progress < settings.diffuse_share,

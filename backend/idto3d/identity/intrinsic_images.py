@@ -23,6 +23,7 @@ from torch.nn import functional
 from idto3d.assets import ASSETS
 from idto3d.errors import UserError
 from idto3d.identity.bilinear import bilinear
+from idto3d.identity.layers import Residual, convolution
 
 WEIGHTS = ASSETS / "intrinsic_images.safetensors"
 CHIP_SIZE = 128  # pixels that go in
@@ -114,14 +115,14 @@ class IntrinsicNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         first, steps = self.WIDTHS[0], list(zip(self.WIDTHS, self.WIDTHS[1:], strict=False))
-        self.stem = nn.Sequential(_conv(6, first, 5, 2), _Residual(first))
+        self.stem = nn.Sequential(convolution(6, first, 5, 2), Residual(first))
         self.down = nn.ModuleList(
-            nn.Sequential(_conv(a, b, 3, 2), *(_Residual(b) for _ in range(blocks)))
+            nn.Sequential(convolution(a, b, 3, 2), *(Residual(b) for _ in range(blocks)))
             for (a, b), blocks in zip(steps, self.BLOCKS[1:], strict=True)
         )
         self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in steps)
-        self.up = nn.ModuleList(_conv(a, a, 3, 1) for a, _ in steps)
-        self.out = nn.Sequential(_conv(first, 32, 3, 1), nn.Conv2d(32, 8, 3, padding=1))
+        self.up = nn.ModuleList(convolution(a, a, 3, 1) for a, _ in steps)
+        self.out = nn.Sequential(convolution(first, 32, 3, 1), nn.Conv2d(32, 8, 3, padding=1))
 
     def forward(self, joined: Tensor) -> Tensor:
         levels = [self.stem(torch.cat([2 * joined[:, :3] - 1, joined[:, 3:]], dim=1))]
@@ -143,27 +144,6 @@ class IntrinsicNet(nn.Module):
         )
 
 
-class _Residual(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            _conv(channels, channels, 3, 1),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(x + self.layers(x))
-
-
-def _conv(before: int, after: int, kernel: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(after),
-        nn.ReLU(inplace=True),
-    )
-
-
 def mirror(images: Tensor) -> Tensor:
     """The network's images (B,8,H,W) of the mirrored chips to those of the chips, and back."""
     return torch.cat([-images[:, :1], images[:, 1:]], dim=1).flip(-1)
@@ -171,6 +151,10 @@ def mirror(images: Tensor) -> Tensor:
 
 def cut(image: np.ndarray, square: Square) -> np.ndarray:
     """The chip (128,128,3) uint8 of a photo (H,W,3) uint8; beyond its edge the edge goes on."""
+    factor = int(square.side // (2 * CHIP_SIZE))
+    if factor > 1:
+        image = np.asarray(Image.fromarray(image).reduce(factor))
+        square = square.reduced(factor)
     half = square.side / 2
     low = np.floor(square.centre - half - 2).astype(int)
     high = np.ceil(square.centre + half + 3).astype(int)

@@ -25,6 +25,7 @@ from idto3d.assets import ASSETS
 from idto3d.errors import UserError
 from idto3d.identity.align import similarity_chip
 from idto3d.identity.dlib_encoder import MEAN_LANDMARKS
+from idto3d.identity.layers import Residual, convolution
 
 WEIGHTS = ASSETS / "landmarks.safetensors"
 COUNT = 68
@@ -48,13 +49,13 @@ class LandmarkNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_conv(3, 16, 5, 2), _conv(16, 32, 3, 2))
-        self.middle = nn.Sequential(_conv(32, 48, 3, 2), _Residual(48))
-        self.deep = nn.Sequential(_conv(48, 96, 3, 2), _Residual(96), _Residual(96))
+        self.stem = nn.Sequential(convolution(3, 16, 5, 2), convolution(16, 32, 3, 2))
+        self.middle = nn.Sequential(convolution(32, 48, 3, 2), Residual(48))
+        self.deep = nn.Sequential(convolution(48, 96, 3, 2), Residual(96), Residual(96))
         self.deep_up = nn.Conv2d(96, 48, 1)
-        self.join = _conv(48, 48, 3, 1)
+        self.join = convolution(48, 48, 3, 1)
         self.fine = nn.Conv2d(32, 48, 1)
-        self.heat = nn.Sequential(nn.ReLU(), _conv(48, 48, 3, 1), nn.Conv2d(48, COUNT, 1))
+        self.heat = nn.Sequential(nn.ReLU(), convolution(48, 48, 3, 1), nn.Conv2d(48, COUNT, 1))
         self.spread = nn.Linear(96, COUNT)
         cells = torch.arange(HEAT_SIZE, dtype=torch.float32)
         step = CHIP_SIZE / HEAT_SIZE
@@ -71,27 +72,6 @@ class LandmarkNet(nn.Module):
         y = (share.sum(dim=3) * self.grid).sum(dim=-1)
         log_variance = self.spread(deep.mean(dim=(2, 3))).clamp(-3.0, 6.0)
         return torch.stack([x, y], dim=-1), log_variance
-
-
-class _Residual(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            _conv(channels, channels, 3, 1),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(x + self.layers(x))
-
-
-def _conv(before: int, after: int, kernel: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(after),
-        nn.ReLU(inplace=True),
-    )
 
 
 def _twice(x: Tensor) -> Tensor:

@@ -88,6 +88,16 @@ def test_chip_of_a_square() -> None:
     assert (beyond == 90).all()
 
 
+def test_chip_of_a_large_photo_is_the_small_one_s() -> None:
+    random = np.random.default_rng(1)
+    small_photo = np.kron(random.integers(0, 255, (12, 15, 3)), np.ones((10, 10, 1)))
+    large = np.kron(small_photo, np.ones((8, 8, 1))).astype(np.uint8)
+    square = Square(np.array([70.0, 60.0]), 90.0)
+    grown = Square((square.centre + 0.5) * 8 - 0.5, square.side * 8)
+    one, other = cut(small_photo.astype(np.uint8), square), cut(large, grown)
+    assert np.abs(one.astype(float) - other).mean() < 4
+
+
 def test_mirroring_twice_is_nothing() -> None:
     images = torch.randn(2, 8, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
     assert torch.equal(mirror(mirror(images)), images)

@@ -44,7 +44,7 @@ from idto3d.head.stage_zero import FirstGuess, load_stage_zero
 from idto3d.head.template import Template, load_template
 from idto3d.identity import Person, open_encoder, open_finder, person_from_photos, report
 from idto3d.identity.intrinsic_images import CHIP_SIZE, IntrinsicImages, find_intrinsic_images
-from idto3d.identity.landmarks import find_landmarks
+from idto3d.identity.landmarks import Landmarks, find_landmarks
 from idto3d.ingredients import describe_run
 from idto3d.job.protocol import JobFolder, Request
 from idto3d.job.reporter import Reporter
@@ -113,7 +113,9 @@ def find_start(run: Run) -> Start:
         for finding in verdict.findings:
             run.reporter.warning(f"{verdict.path.name}: {finding.reason} {finding.advice}")
     coarse = load_template(run.template_folder / "head.npz")
-    guess, photos = shape_to_photos(run.template_folder, coarse, person)
+    pairs = zip(person.photos, person.landmarks, strict=True)
+    marks = [find_landmarks(photo.pixels, five) for photo, five in pairs]
+    guess, photos = shape_to_photos(run.template_folder, coarse, person, marks)
     for photo, fit in zip(person.photos, photos, strict=True):
         if not fit.understood:
             run.reporter.status(
@@ -123,9 +125,12 @@ def find_start(run: Run) -> Start:
     images = look_into_photos(coarse, guess, person, photos)
     template = with_relief(coarse, guess.coefficients, photos, images).subdivided()
     shots = tuple(
-        Shot(photo.pixels, fit.pose, template.expression(fit.arkit).numpy(), seen, fit.understood)
-        for photo, fit, seen in zip(person.photos, photos, images, strict=True)
-    )
+        Shot(
+            photo.pixels, fit.pose, template.expression(fit.arkit).numpy(), seen,
+            fit.understood, found.points,
+        )
+        for photo, fit, seen, found in zip(person.photos, photos, images, marks, strict=True)
+    )  # fmt: skip
     expressions = chosen_expressions(run.request.expressions, ASSETS / "expressions.json")
     bare = template.canonical(guess.coefficients)
     run.timings.setdefault("identity", time.monotonic() - began)
@@ -142,7 +147,7 @@ def find_start(run: Run) -> Start:
 
 
 def shape_to_photos(
-    folder: Path, template: Template, person: Person
+    folder: Path, template: Template, person: Person, marks: list[Landmarks]
 ) -> tuple[FirstGuess, tuple[PhotoFit, ...]]:
     """Stage 0's guess from the embeddings, drawn to the landmarks of all photos.
 
@@ -150,12 +155,11 @@ def shape_to_photos(
     """
     stage_zero = load_stage_zero(folder / "stage_zero.npz")
     guess = stage_zero.guess(_dlib_embeddings(person))
-    pairs = zip(person.photos, person.landmarks, strict=True)
     fit = fit_head(
         template,
         guess.coefficients.double().numpy(),
         stage_zero.spread,
-        [find_landmarks(photo.pixels, five) for photo, five in pairs],
+        marks,
         list(person.landmarks),
     )
     coefficients = torch.from_numpy(fit.coefficients.astype(np.float32))

@@ -22,6 +22,7 @@ from idto3d.identity.bilinear import bilinear
 from idto3d.identity.intrinsic_images import IntrinsicImages
 from idto3d.render.normals import vertex_normals
 from idto3d.settings import HEAD_METRES
+from idto3d.texture.iris import iris_colour
 from idto3d.texture.layers import LaidColours, Layer, Places, blend, to_linear
 from idto3d.texture.paint import Look, Paint, paint_head
 
@@ -30,7 +31,7 @@ WHOLE_HEAD = 0  # among a shot's images
 TRUST_IN_GUESSED_LEVEL = 0.4
 # Places around a point that must show the head too, units in the picture: 5 mm to each side.
 RIM_STEPS = 0.005 / HEAD_METRES * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
-DEFAULT_HAIR = (0.16, 0.11, 0.08)
+DEFAULT_HAIR, DEFAULT_IRIS = (0.16, 0.11, 0.08), (0.3, 0.2, 0.13)
 # Of the crown's colour from the forehead's, in logarithms. Six bald people have 0.09 to 0.24, nine
 # with hair, the fairest among them, 0.28 to 1.3; beyond the second it is full rather than cropped.
 BALD, CROPPED = 0.26, 0.5
@@ -61,6 +62,7 @@ class Shot:
     # What a network sees in it: the whole head, then the face; () when none has looked.
     images: Sequence[IntrinsicImages] = ()
     understood: bool = True  # False: the pose is rough
+    marks: np.ndarray | None = None  # (68,2) landmarks in pixels, when somebody has looked
 
     def averaged(self) -> "Shot":
         """The photo no finer than a texture can hold, so that sampling it does not alias."""
@@ -72,7 +74,8 @@ class Shot:
         smaller = PhotoPose(pose.rotation, pose.focal / factor, centre, pose.error)
         pixels = np.asarray(Image.fromarray(self.pixels).reduce(factor))
         images = [image.reduced(factor) for image in self.images]
-        return Shot(pixels, smaller, self.displacement, images, self.understood)
+        marks = None if self.marks is None else (self.marks + 0.5) / factor - 0.5
+        return Shot(pixels, smaller, self.displacement, images, self.understood, marks)
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ def _look_at(
     part, marks = template.part.numpy(), neutral.numpy()[template.landmarks.numpy()]
     front = smoothstep(0.0, 0.3, vertex_normals(neutral, faces).numpy()[:, 2])
     eyes = np.stack([positions[part == code].mean(axis=0) for code in (LEFT_EYE, RIGHT_EYE)])
-    shots = [shot.averaged() for shot in shots]
+    given, shots = shots, [shot.averaged() for shot in shots]
     moved = [neutral + torch.from_numpy(shot.displacement).to(neutral) for shot in shots]
     turned = [vertex_normals(shape, faces).numpy() for shape in moved]
     seen = [
@@ -179,6 +182,8 @@ def _look_at(
         for shot, shape, facing in zip(shots, moved, turned, strict=True)
     ]
     look = _measure_look(seen, positions, marks, part, tone)
+    iris = iris_colour([(shot.pixels, shot.marks) for shot in given if shot.marks is not None])
+    look = replace(look, iris=iris or DEFAULT_IRIS)
     return _Sight(positions, marks, part, front, eyes, shots, turned, seen, look)
 
 
@@ -200,10 +205,11 @@ def see(shot: Shot, positions: np.ndarray, faces: torch.Tensor, normals: np.ndar
 
 def _surely_on_head(shot: Shot, points: np.ndarray) -> np.ndarray:
     """Weight (V,) of points (V,2): a small error of the pose lays background on the head's rim, so
-    what is next to them must lie on the head as well. Below the neck the lower edge goes on."""
+    what is next to them must lie on the head as well. Nothing is known beyond the square."""
     least = np.ones(len(points))
     for step in RIM_STEPS * shot.pose.focal:
-        least = np.minimum(least, shot.images[WHOLE_HEAD].at(points + step).on_head)
+        known = shot.images[WHOLE_HEAD].at(points + step)
+        least = np.minimum(least, np.where(np.isfinite(known.variance), known.on_head, 0.0))
     return smoothstep(0.5, 0.95, least)
 
 
@@ -280,13 +286,13 @@ def _measure_look(
     hair = _median(seen, crown)
     guessed = np.array(tone)
     if skin is None:
-        return Look(skin=tone, hair=DEFAULT_HAIR, iris=(0.3, 0.2, 0.13))
+        return Look(skin=tone, hair=DEFAULT_HAIR, iris=DEFAULT_IRIS)
     # The photo knows the hue, the embedding is steadier on how light the skin is.
     level = (guessed.mean() / max(float(skin.mean()), 1e-3)) ** TRUST_IN_GUESSED_LEVEL
     mixed = np.clip(
         0.3 * guessed * (skin.mean() * level / guessed.mean()) + 0.7 * skin * level, 0, 1
     )
-    look = Look(skin=tuple(mixed), hair=DEFAULT_HAIR, iris=(0.3, 0.2, 0.13))
+    look = Look(skin=tuple(mixed), hair=DEFAULT_HAIR, iris=DEFAULT_IRIS)
     if hair is None:
         return look
     contrast = _hair_contrast(seen, crown, forehead, cheeks)

@@ -22,11 +22,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idto3d.asset.files import make_folder, write_whole
-from idto3d.assets import ASSETS
-from idto3d.errors import UserError
 from idto3d.evaluation.observation import Embeddings, keep, read_kept
 from idto3d.evaluation.plots import MISSING, can_plot, new_figure, write_figure
 from idto3d.evaluation.scores import aligned
+from idto3d.evaluation.sitters import synthetic_people
 from idto3d.evaluation.standing import standing
 
 if TYPE_CHECKING:
@@ -75,21 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Embed, print the tables and draw. Raises UserError for bad input."""
-    if arguments.people < 2:
-        raise UserError("One person can't be told from others. Give --people 2 or more.")
-    try:
-        from idto3d.evaluation.held_out import SEED
-        from idto3d.evaluation.judges import judges
-        from idto3d.evaluation.portraits import even_light
-        from idto3d.head.template import load_template
-        from idto3d.training.dataset import expression_table
-        from idto3d.training.people import People
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"The evaluation needs the package {error.name}. Install idto3d with its extra 'train'."
-        ) from error
-    table = expression_table(ASSETS / "expressions.json")
-    people = People(load_template(ASSETS / "template" / "head.npz"), arguments.ict)
+    table, people = synthetic_people(arguments.people, arguments.ict)
+    from idto3d.evaluation.held_out import SEED
+    from idto3d.evaluation.judges import judges
+    from idto3d.evaluation.portraits import even_light
+
     who, light = judges(), even_light()
     make_folder(arguments.output)
     found = []

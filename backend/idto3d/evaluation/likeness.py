@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idto3d.asset.files import write_whole
-from idto3d.assets import ASSETS, PRIOR, expression_names
+from idto3d.assets import PRIOR, expression_names
 from idto3d.errors import UserError
+from idto3d.evaluation.sitters import synthetic_people
 from idto3d.job import worker
 from idto3d.job.preflight import check_device, check_prior
 from idto3d.job.protocol import Cancelled, Request
@@ -111,23 +112,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises UserError for bad input, Cancelled when the person asks to stop.
     """
-    if arguments.people < 2:
-        raise UserError("One person can't be told from others. Give --people 2 or more.")
-    try:
-        from idto3d.evaluation.held_out import SEED, case
-        from idto3d.evaluation.judges import MISSING, judges
-        from idto3d.evaluation.observe import bench
-        from idto3d.head.template import load_template
-        from idto3d.training.dataset import expression_table
-        from idto3d.training.people import People
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"The evaluation needs the package {error.name}. Install idto3d with its extra 'train'."
-        ) from error
+    table, people = synthetic_people(arguments.people, arguments.ict)
+    from idto3d.evaluation.held_out import SEED, case
+    from idto3d.evaluation.judges import MISSING, judges
+    from idto3d.evaluation.observe import bench
 
     settings = agreed_settings(arguments, SEED)
-    table = expression_table(ASSETS / "expressions.json")
-    people = People(load_template(ASSETS / "template" / "head.npz"), arguments.ict)
     tools = bench(people, table, judges())
     if all(judge.optimised_with for judge in tools.judges):
         print(MISSING)

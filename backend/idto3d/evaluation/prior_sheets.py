@@ -23,6 +23,7 @@ from idto3d.asset.files import make_folder, write_whole
 from idto3d.assets import ASSETS, PRIOR
 from idto3d.errors import UserError
 from idto3d.evaluation.contact_sheet import Row, write_contact_sheet
+from idto3d.evaluation.sitters import synthetic_people
 
 if TYPE_CHECKING:
     from idto3d.head.template import Template
@@ -72,27 +73,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw the sheets. Raises UserError for bad input."""
-    if arguments.people < 2:
-        raise UserError("One person can't be told from others. Give --people 2 or more.")
-    try:
-        from idto3d.evaluation import held_out
-        from idto3d.head.stage_zero import load_stage_zero
-        from idto3d.head.template import load_template
-        from idto3d.prior.load import load_prior
-        from idto3d.training.dataset import expression_table
-        from idto3d.training.people import People
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"The evaluation needs the package {error.name}. Install idto3d with its extra 'train'."
-        ) from error
+    table, people = synthetic_people(arguments.people, arguments.ict)
+    from idto3d.evaluation import held_out
+    from idto3d.head.stage_zero import load_stage_zero
+    from idto3d.prior.load import load_prior
+
     priors = {domain: load_prior(arguments.prior, domain) for domain in PAINTERS}
     encoder = priors["photo"].manifest.identity_encoder
     if encoder != "dlib":
         raise UserError(
             f"This prior reads {encoder}'s embeddings. Sheets are drawn for dlib's only."
         )
-    table = expression_table(ASSETS / "expressions.json")
-    people = People(load_template(ASSETS / "template" / "head.npz"), arguments.ict)
     stage_zero = load_stage_zero(ASSETS / "template" / "stage_zero.npz")
     sitters = []
     for index in range(arguments.people):

@@ -15,15 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from idto3d.assets import ASSETS
-from idto3d.errors import UserError
 from idto3d.identity.bilinear import bilinear
-from idto3d.identity.layers import Residual, convolution
+from idto3d.identity.layers import Residual, convolution, read_weights
 
 WEIGHTS = ASSETS / "intrinsic_images.safetensors"
 CHIP_SIZE = 128  # pixels that go in
@@ -211,13 +208,4 @@ def find_intrinsic_images(
 @cache
 def load_network(path: Path) -> IntrinsicNet:
     """The trained network in evaluation mode. Raises UserError."""
-    network = IntrinsicNet()
-    try:
-        state = load_file(path)
-        network.load_state_dict({name: value.float() for name, value in state.items()})
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise UserError(
-            f"The network of intrinsic images {path} can't be read ({error}). "
-            "Restore it from the project's repository."
-        ) from error
-    return network.eval()
+    return read_weights(IntrinsicNet(), path, "network of intrinsic images")

@@ -16,16 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from idto3d.assets import ASSETS
-from idto3d.errors import UserError
 from idto3d.identity.align import similarity_chip
 from idto3d.identity.dlib_encoder import MEAN_LANDMARKS
-from idto3d.identity.layers import Residual, convolution
+from idto3d.identity.layers import Residual, convolution, read_weights
 
 WEIGHTS = ASSETS / "landmarks.safetensors"
 COUNT = 68
@@ -141,13 +138,4 @@ def mirror(points: Tensor) -> Tensor:
 @cache
 def load_network(path: Path) -> LandmarkNet:
     """The trained network in evaluation mode. Raises UserError."""
-    network = LandmarkNet()
-    try:
-        state = load_file(path)
-        network.load_state_dict({name: value.float() for name, value in state.items()})
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise UserError(
-            f"The landmark network {path} can't be read ({error}). "
-            "Restore it from the project's repository."
-        ) from error
-    return network.eval()
+    return read_weights(LandmarkNet(), path, "landmark network")

@@ -149,9 +149,10 @@ def hair_offset(
     Arguments as of `first_colours`.
     """
     sight = _look_at(template, neutral, shots, tone)
-    usual = sight.paint.offset
+    paint = sight.paint
+    usual = paint.offset
     # Ears stay free, and at the nape an outline may be a collar's as well.
-    free = sight.paint.hair * smoothstep(0.0, 0.6 * usual.max() + 1e-9, usual)
+    free = paint.hair * smoothstep(0.0, 0.6 * usual.max() + 1e-9, usual)
     above_ears = sight.positions[:, 1] > ear_centre(sight.marks)[0]
     outlines = [
         (shot.pose, shot.displacement, shot.images[WHOLE_HEAD])

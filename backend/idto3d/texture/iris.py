@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from idto3d.head.regions import OUTER_EYE_DISTANCE
+from idto3d.head.regions import face_centimetre
 from idto3d.head.template import EYE_LEFT, EYE_RIGHT
 
 # Of the pixels between the lids by lightness: the pupil is below, sclera and highlights above.
@@ -33,17 +33,12 @@ def iris_colour(
         colour
         for pixels, marks in photos
         for eye in (EYE_RIGHT, EYE_LEFT)
-        if (colour := _of_eye(pixels, marks[eye], face_centimetre_seen(marks))) is not None
+        if (colour := _of_eye(pixels, marks[eye], face_centimetre(marks))) is not None
     ]
     if not found:
         return None
     red, green, blue = np.median(found, axis=0)
     return float(red), float(green), float(blue)
-
-
-def face_centimetre_seen(marks: np.ndarray) -> float:
-    """Pixels of a face centimetre in a photo, smaller where the face is turned."""
-    return float(np.linalg.norm(marks[36] - marks[45]) / OUTER_EYE_DISTANCE)
 
 
 def _of_eye(pixels: np.ndarray, lids: np.ndarray, cm: float) -> np.ndarray | None:

@@ -59,7 +59,7 @@ def teeth_and_lashes(
     grown = lashes.pose_lashes(template, poses, lids)
     positions = np.stack(
         [
-            np.concatenate([high, motion(low), *(row[pose].reshape(-1, 3) for row in grown)])
+            np.concatenate([high, motion.apply(low), *(row[pose].reshape(-1, 3) for row in grown)])
             for pose, motion in enumerate(motions)
         ]
     )

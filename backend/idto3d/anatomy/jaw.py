@@ -1,27 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the lower jaw moves in each expression: a rigid motion, read off the skin of the chin."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from idto3d.head.regions import SKIN, face_centimetre
+from idto3d.head.rigid_motion import RigidMotion, kabsch
 from idto3d.head.template import Template
 
 # Of the chin's skin that other muscles than the jaw's also move, in face centimetres.
 _STILLNESS = 0.15
-
-
-@dataclass(frozen=True)
-class RigidMotion:
-    """x -> rotation x + shift, in unit space."""
-
-    rotation: np.ndarray  # (3,3)
-    shift: np.ndarray  # (3,)
-
-    def __call__(self, points: np.ndarray) -> np.ndarray:
-        """Points (N,3) after the motion."""
-        return points @ self.rotation.T + self.shift
 
 
 def chin_weights(template: Template) -> np.ndarray:
@@ -43,20 +30,7 @@ def chin_weights(template: Template) -> np.ndarray:
 
 
 def jaw_motions(poses: np.ndarray, weights: np.ndarray) -> list[RigidMotion]:
-    """From the first of the poses (K,V,3) to each: the best rigid motion of the weighted vertices.
-
-    Least squares by the singular value decomposition (Kabsch 1976, Umeyama 1991).
-    """
+    """From the first of the poses (K,V,3) to each: the best motion of weighted vertices (V,)."""
     chin = weights > 0
-    weight = (weights[chin] / weights[chin].sum())[:, None]
     rest = poses[0, chin].astype(np.float64)
-    middle = (weight * rest).sum(axis=0)
-    motions = []
-    for pose in poses:
-        there = pose[chin].astype(np.float64)
-        centre = (weight * there).sum(axis=0)
-        left, _, right = np.linalg.svd(((rest - middle) * weight).T @ (there - centre))
-        handedness = np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-        rotation = (left @ handedness @ right).T
-        motions.append(RigidMotion(rotation, centre - rotation @ middle))
-    return motions
+    return [kabsch(rest, pose[chin].astype(np.float64), weights[chin]) for pose in poses]

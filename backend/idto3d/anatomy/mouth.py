@@ -12,8 +12,8 @@ import numpy as np
 
 from idto3d.anatomy import teeth
 from idto3d.anatomy.flesh import Flesh
-from idto3d.anatomy.jaw import RigidMotion
 from idto3d.head.regions import face_centimetre
+from idto3d.head.rigid_motion import RigidMotion
 
 # All in face centimetres.
 _OVERBITE, _OVERJET = 0.2, 0.32  # the upper incisors stand before and over the lower ones
@@ -69,7 +69,7 @@ def fit_mouth(
         low = frame.lower(lower[which].reshape(-1, 3))
         least = np.inf
         for mesh, motion in zip(flesh[:count], motions[:count], strict=True):
-            least = min(least, float(mesh.room(np.concatenate([high, motion(low)])).min()))
+            least = min(least, float(mesh.room(np.concatenate([high, motion.apply(low)])).min()))
         return least / cm
 
     middle = 0.5 * sum(_SETBACKS)

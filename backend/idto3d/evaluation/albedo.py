@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idto3d.evaluation.geometry import RigidMotion, Surface, TrueFace
+from idto3d.evaluation.geometry import Surface, TrueFace
+from idto3d.head.rigid_motion import RigidMotion
 
 # Linear sRGB to XYZ (IEC 61966-2-1), divided by the white point D65.
 TO_XYZ = np.array(

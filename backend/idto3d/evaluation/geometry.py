@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from idto3d.head.rigid_motion import RigidMotion, kabsch
 from idto3d.head.signed_distance import TriangleMesh
 from idto3d.render.cameras import orbit, transform
 from idto3d.render.rasterize import rasterize
@@ -37,20 +38,6 @@ POINT_SHARE = 0.1  # of the point-to-point term, which keeps flat directions fro
 
 
 @dataclass(frozen=True)
-class RigidMotion:
-    """x -> rotation @ x + shift, units."""
-
-    rotation: np.ndarray  # (3,3), determinant 1
-    shift: np.ndarray  # (3,)
-
-    def apply(self, points: np.ndarray) -> np.ndarray:
-        return points @ self.rotation.T + self.shift
-
-    def undo(self, points: np.ndarray) -> np.ndarray:
-        return (points - self.shift) @ self.rotation
-
-
-@dataclass(frozen=True)
 class FaceDistance:
     """Millimetres between two faces, after rigid alignment."""
 
@@ -58,15 +45,6 @@ class FaceDistance:
     median: float  # of both directions' medians
     to_subject: float  # mean distance of the true face's points to the subject's surface
     to_truth: float  # mean distance of the subject's points to the true surface
-
-
-def kabsch(source: np.ndarray, target: np.ndarray) -> RigidMotion:
-    """The motion that lays points (N,3) on points (N,3) best (Kabsch 1976; no reflection)."""
-    a, b = source.mean(axis=0), target.mean(axis=0)
-    u, _, vt = np.linalg.svd((target - b).T @ (source - a))
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = u @ np.diag(sign) @ vt
-    return RigidMotion(rotation, b - rotation @ a)
 
 
 def seen_faces(

@@ -13,7 +13,7 @@ from idto3d.evaluation.albedo import AlbedoError, ColoursAt, albedo_error
 from idto3d.evaluation.baked_light import baked_light, opposite_lights
 from idto3d.evaluation.expression import Recognised, Reference, features, recognise
 from idto3d.evaluation.finished_head import finished_heads
-from idto3d.evaluation.geometry import RigidMotion, Surface, TrueFace
+from idto3d.evaluation.geometry import Surface, TrueFace
 from idto3d.evaluation.held_out import Case
 from idto3d.evaluation.judges import Judge, embed_pictures
 from idto3d.evaluation.observation import (
@@ -27,6 +27,7 @@ from idto3d.evaluation.observation import (
 from idto3d.evaluation.portraits import lights, true_head
 from idto3d.evaluation.whole_head import TrueHead
 from idto3d.head.regions import SKIN
+from idto3d.head.rigid_motion import RigidMotion
 from idto3d.head.stage_zero import FirstGuess, load_stage_zero
 from idto3d.identity import open_encoder, person_from_photos
 from idto3d.pictures import Finished

@@ -12,12 +12,12 @@ from idto3d.evaluation.geometry import (
     CHIN,
     MILLIMETRES,
     FaceDistance,
-    RigidMotion,
     Surface,
     seen_faces,
     triangles,
     weighted_median,
 )
+from idto3d.head.rigid_motion import RigidMotion
 
 # Degrees from which the outside of a head is looked at; what none of them sees lies inside.
 LOOK_FROM = [(yaw, pitch) for yaw in range(-180, 180, 45) for pitch in (-15, 20)] + [(0, 75)]

@@ -17,7 +17,7 @@ def test_a_rigid_motion_is_found_again(template: Template) -> None:
     moved = rest @ turn.T + shift
     found = jaw_motions(np.stack([rest, moved]), chin_weights(template))
     assert np.abs(found[0].rotation - np.eye(3)).max() < 1e-9
-    assert np.abs(found[1](rest) - moved).max() < 1e-7
+    assert np.abs(found[1].apply(rest) - moved).max() < 1e-7
 
 
 def test_the_chin_alone_decides(template: Template) -> None:
@@ -29,7 +29,7 @@ def test_the_chin_alone_decides(template: Template) -> None:
     rest = template.mean.numpy()
     elsewhere = rest + np.where(weights > 0, 0.0, 0.1)[:, None]
     (_, found) = jaw_motions(np.stack([rest, elsewhere]), weights)
-    assert np.abs(found(rest) - rest).max() < 1e-6
+    assert np.abs(found.apply(rest) - rest).max() < 1e-6
 
 
 @pytest.mark.parametrize(

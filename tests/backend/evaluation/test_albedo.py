@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from idto3d.evaluation import albedo
-from idto3d.evaluation.geometry import RigidMotion, Surface, TrueFace
+from idto3d.evaluation.geometry import Surface, TrueFace
+from idto3d.head.rigid_motion import RigidMotion
 from tests.backend.evaluation.test_geometry import FACES, LANDMARKS, MEAN, SKIN
 
 ONES = np.ones(50)

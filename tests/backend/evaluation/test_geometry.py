@@ -11,7 +11,6 @@ from idto3d.evaluation.geometry import (
     MILLIMETRES,
     TrueFace,
     face_vertices,
-    kabsch,
     seen_faces,
 )
 from idto3d.head.template import PARTS, load_template
@@ -32,21 +31,6 @@ def truth() -> TrueFace:
 def turned(points: np.ndarray, degrees: float, shift: float) -> np.ndarray:
     rotation = Rotation.from_rotvec(np.radians(degrees) * np.array([0.6, 0.7, -0.4])).as_matrix()
     return (points @ rotation.T + shift * np.array([1.0, -0.5, 0.8])).astype(np.float32)
-
-
-def test_kabsch_finds_the_motion() -> None:
-    points = np.random.default_rng(0).normal(size=(40, 3))
-    rotation = Rotation.from_rotvec([0.5, -1.1, 2.0]).as_matrix()
-    motion = kabsch(points, points @ rotation.T + [1.0, 2.0, -3.0])
-    np.testing.assert_allclose(motion.rotation, rotation, atol=1e-12)
-    np.testing.assert_allclose(motion.shift, [1.0, 2.0, -3.0], atol=1e-12)
-    np.testing.assert_allclose(motion.undo(motion.apply(points)), points, atol=1e-12)
-
-
-def test_kabsch_never_mirrors() -> None:
-    points = np.random.default_rng(1).normal(size=(40, 3))
-    motion = kabsch(points, points * [-1.0, 1.0, 1.0])
-    assert np.linalg.det(motion.rotation) == pytest.approx(1.0)
 
 
 def test_the_same_face_elsewhere_is_no_distance_away(truth: TrueFace) -> None:

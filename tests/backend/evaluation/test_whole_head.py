@@ -4,8 +4,9 @@
 import numpy as np
 import pytest
 
-from idto3d.evaluation.geometry import MILLIMETRES, RigidMotion
+from idto3d.evaluation.geometry import MILLIMETRES
 from idto3d.evaluation.whole_head import TrueHead
+from idto3d.head.rigid_motion import RigidMotion
 from tests.backend.evaluation.test_geometry import FACES, LANDMARKS, MEAN, NORMALS
 
 STILL = RigidMotion(np.eye(3), np.zeros(3))

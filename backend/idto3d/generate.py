@@ -37,6 +37,7 @@ from idto3d.assets import ASSETS
 from idto3d.attempts import Attempts
 from idto3d.guidance import Guide, chosen_expressions, draw_expressions, tone_words
 from idto3d.head.fit import PhotoFit, fit_head
+from idto3d.head.hair_volume import growing_directions
 from idto3d.head.model import HeadModel
 from idto3d.head.photo_view import head_and_face, normals_seen
 from idto3d.head.relief import with_relief
@@ -55,14 +56,15 @@ from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.prior.timesteps import TimestepPhase, draw_timesteps
 from idto3d.render.cameras import sample_cameras
 from idto3d.render.environment import exposed, prefilter
-from idto3d.render.normals import camera_normals_image, vertex_normals
+from idto3d.render.normals import camera_normals_image
 from idto3d.render.procedural import procedural_environments
 from idto3d.run import Loop, Run, number_format, open_run, restore
 from idto3d.texture.first_colours import FirstColours, Shot, first_colours, hair_offset
 from idto3d.texture.model import TextureModel
 
-# Lights of the overview among the procedural maps.
-LIGHTS = (("studio", 4), ("sunset", 2), ("overcast", 1))
+# Lights of the overview among the procedural maps, and whether the camera is set to their white:
+# skin is judged in white light, and a sunset is not white.
+LIGHTS = (("studio", 4, True), ("sunset", 2, False), ("overcast", 1, True))
 
 
 @dataclass(frozen=True)
@@ -197,8 +199,9 @@ def with_hair(
 ) -> Tensor:
     """The canonical head (V,3) under the volume of the hair that the photos show on it."""
     neutral = template.neutral(guess.coefficients)
-    offset = torch.from_numpy(hair_offset(template, neutral, shots, guess.tone))
-    return bare + offset[:, None] * vertex_normals(bare, template.faces)
+    offset = hair_offset(template, neutral, shots, guess.tone)
+    directions = growing_directions(template.faces.numpy(), bare.double().numpy())
+    return bare + torch.from_numpy(offset[:, None] * directions).to(bare)
 
 
 def guide_for(run: Run, start: Start, domain: str) -> Guide:
@@ -397,8 +400,8 @@ def write_head(run: Run, start: Start, head: HeadModel, texture: TextureModel) -
     )
     run.reporter.step(2)
     run.reporter.status("Rendering the overview and the turntable")
-    maps = procedural_environments(1 + max(index for _, index in LIGHTS))
-    lights = [(name, exposed(prefilter(maps[index]))) for name, index in LIGHTS]
+    maps = procedural_environments(1 + max(index for _, index, _ in LIGHTS))
+    lights = [(name, exposed(prefilter(maps[index]), white)) for name, index, white in LIGHTS]
     photos = [Image.fromarray(photo.pixels) for photo in start.person.photos]
     write_overview(run.folder.result / "overview.png", model, photos, lights)
     write_turntable(run.folder.result / "turntable.webp", model, lights[0][1])

@@ -6,7 +6,7 @@ the chin, below the hairline, seen from outside. Sizes count: the alignment turn
 never scales. Positions are in unit space, results in millimetres.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,7 @@ ICP_PASSES = ((4, 30), (1, 5))
 ICP_TOLERANCE = 1e-5  # units and radians: the end of a pass
 # Of the subject, what lies farther than this (units) around the true face is left alone.
 MARGIN = 0.05
+SIZE_STEPS = 3  # of finding a subject's size
 POINT_SHARE = 0.1  # of the point-to-point term, which keeps flat directions from sliding
 
 
@@ -104,11 +105,7 @@ class TrueFace:
         self, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray
     ) -> tuple[FaceDistance, RigidMotion]:
         """The distance of a subject, given as in `distance`, and what lays it on this face."""
-        marks = vertices[landmarks][INNER_LANDMARKS].astype(np.float64)
-        start = kabsch(marks, self.landmarks[INNER_LANDMARKS])
-        subject = self._around(vertices, faces, start)
-        motion = self._align(subject, start)
-        pairs = self._pairs(subject, motion)
+        pairs, motion = self._laid(vertices, faces, landmarks)
         gaps = np.linalg.norm(motion.apply(pairs.subject) - pairs.truth, axis=1) * MILLIMETRES
         first = len(self.points)
         parts = [(gaps[:first], pairs.weight[:first]), (gaps[first:], pairs.weight[first:])]
@@ -116,6 +113,28 @@ class TrueFace:
         medians = [weighted_median(gap, weight) for gap, weight in parts]
         mean = 0.5 * (to_subject + to_truth)
         return FaceDistance(mean, float(np.mean(medians)), to_subject, to_truth), motion
+
+    def apart_from_size(
+        self, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray
+    ) -> FaceDistance:
+        """As `distance`, of the subject scaled to fit best: photographs don't tell sizes."""
+        marks = vertices[landmarks][INNER_LANDMARKS].astype(np.float64)
+        known = self.landmarks[INNER_LANDMARKS]
+        scaled = vertices * (_extent(known) / _extent(marks))
+        for _ in range(SIZE_STEPS):
+            pairs, motion = self._laid(scaled, faces, landmarks)
+            scaled = scaled * _growth(motion.apply(pairs.subject), pairs)
+        return self.distance(scaled, faces, landmarks)
+
+    def _laid(
+        self, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray
+    ) -> tuple["_Pairs", RigidMotion]:
+        """The motion that lays a subject on this face, and the points that belong together then."""
+        marks = vertices[landmarks][INNER_LANDMARKS].astype(np.float64)
+        start = kabsch(marks, self.landmarks[INNER_LANDMARKS])
+        subject = self._around(vertices, faces, start)
+        motion = self._align(subject, start)
+        return self._pairs(subject, motion), motion
 
     def _around(self, vertices: np.ndarray, faces: np.ndarray, motion: RigidMotion) -> "_Subject":
         """The subject's part that `motion` brings near the true face; points where it is seen."""
@@ -210,21 +229,50 @@ def triangles(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, ...]
 
 def _plane_step(moved: np.ndarray, pairs: _Pairs) -> tuple[np.ndarray, np.ndarray]:
     """One least-squares step: a rotation (3,3) and a shift (3,), small angles made exact."""
-    gap = pairs.truth - moved
-    rows = np.concatenate([np.cross(moved, pairs.normal), pairs.normal], axis=1)
-    system = rows.T @ (rows * pairs.weight[:, None])
-    right = rows.T @ (pairs.weight * (gap * pairs.normal).sum(axis=1))
-    for axis in np.eye(3):
-        rows = np.concatenate([np.cross(moved, axis), np.tile(axis, (len(moved), 1))], axis=1)
-        system += POINT_SHARE * rows.T @ (rows * pairs.weight[:, None])
-        right += POINT_SHARE * rows.T @ (pairs.weight * (gap @ axis))
-    solution = np.linalg.solve(system, right)
+    solution = _least_squares(
+        moved, pairs, lambda axis: np.concatenate([np.cross(moved, axis), axis], axis=1)
+    )
     angle = np.linalg.norm(solution[:3])
     axis = solution[:3] / max(angle, 1e-20)
     cross = np.cross(np.eye(3), axis)  # cross @ v = axis x v
     # Rodrigues' formula.
     turn = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
     return turn, solution[3:]
+
+
+def _extent(points: np.ndarray) -> float:
+    """Root mean square distance of points (N,3) from their middle."""
+    return float(np.sqrt(((points - points.mean(axis=0)) ** 2).sum(axis=1).mean()))
+
+
+def _growth(moved: np.ndarray, pairs: _Pairs) -> float:
+    """The factor on the subject that, with a small motion, brings it closest to the truth."""
+    solution = _least_squares(
+        moved,
+        pairs,
+        lambda axis: np.concatenate(
+            [np.cross(moved, axis), axis, (moved * axis).sum(axis=1, keepdims=True)], axis=1
+        ),
+    )
+    return 1.0 + float(solution[-1])
+
+
+def _least_squares(
+    moved: np.ndarray, pairs: _Pairs, rows_along: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Unknowns (U,) that close the gaps between points (N,3) and planes, and a little the points'.
+
+    rows_along: unit vectors (N,3) -> how far each unknown moves the points along them (N,U).
+    """
+    gap = pairs.truth - moved
+    rows = rows_along(pairs.normal)
+    system = rows.T @ (rows * pairs.weight[:, None])
+    right = rows.T @ (pairs.weight * (gap * pairs.normal).sum(axis=1))
+    for axis in np.eye(3):
+        rows = rows_along(np.broadcast_to(axis, moved.shape))
+        system += POINT_SHARE * rows.T @ (rows * pairs.weight[:, None])
+        right += POINT_SHARE * rows.T @ (pairs.weight * (gap @ axis))
+    return np.linalg.solve(system, right)
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:

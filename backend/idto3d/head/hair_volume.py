@@ -32,8 +32,22 @@ MEMBRANE, HOLD = 4.0, 8.0
 ROBUST = 0.04 / HEAD_METRES
 STEPS = 4  # of solving and looking again which vertices are the outline
 LEAST_COVER = 0.5
-# From the hair's edge it takes so far (units) until it stands off fully.
-SLOPE = 0.03 / HEAD_METRES
+# From the hair's edge it takes so far (units) until it stands off fully, and at ears and nape at
+# least so many times as far as it stands off: there hair is cut to lie on.
+SLOPE, GENTLE = 0.03 / HEAD_METRES, 2.0
+# How much more firmly the volume is held at the usual one where outlines say nothing.
+UNCLEAR = 50.0
+# Hair grows along normals averaged over so far (units): a nape's own normals cross above it.
+NEARBY = 0.02 / HEAD_METRES
+
+
+def growing_directions(faces: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """(V,3) unit: where hair on a head (V,3), (F,3) stands off to."""
+    laplacian, area = cotangent_laplacian(faces, positions)
+    vertices = torch.from_numpy(positions.astype(np.float32))
+    normals = vertex_normals(vertices, torch.from_numpy(faces)).double().numpy()
+    mean = solve(sparse.diags(area) + NEARBY**2 * laplacian, area[:, None] * normals)
+    return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
 
 
 def hair_volume(
@@ -42,14 +56,16 @@ def hair_volume(
     usual: np.ndarray,
     free: np.ndarray,
     clear: np.ndarray,
+    behind: np.ndarray,
     photos: Sequence[tuple[PhotoPose, np.ndarray, IntrinsicImages]],
 ) -> np.ndarray:
-    """Offset (V,) units along the normals of the bare head (V,3), faces (F,3).
+    """Offset (V,) units of the bare head (V,3), faces (F,3), along its `growing_directions`.
 
     Args:
         usual: (V,) offset of usual hair, which is kept where no photo shows an outline.
         free: (V,) in [0,1], where hair grows that may stand off differently.
         clear: (V,) bool, where an outline is the hair's and nothing else's.
+        behind: (V,) bool, ears and what lies behind them.
         photos: pose, displacement (V,3) from the bare head, and what is head in the photo.
     """
     cover = free * smoothstep(0.0, SLOPE, _distance(faces.numpy(), bare, free < 0.05))
@@ -59,8 +75,9 @@ def hair_volume(
     laplacian, area = cotangent_laplacian(faces.numpy(), bare)
     area = area / area.sum()
     thickness = np.full(len(bare), float(np.median(usual[grows])))
-    held = MEMBRANE * laplacian + HOLD * sparse.diags(area)
-    normals = vertex_normals(torch.from_numpy(bare.astype(np.float32)), faces).double().numpy()
+    hold = HOLD * area * np.where(clear, 1.0, UNCLEAR)
+    held = MEMBRANE * laplacian + sparse.diags(hold)
+    normals = growing_directions(faces.numpy(), bare)
     middle = bare[grows].mean(axis=0)
     found = thickness.copy()
     for _ in range(STEPS):
@@ -74,8 +91,11 @@ def hair_volume(
             wanted = cover[vertices] * found[vertices] + missing
             np.add.at(right, vertices, trust * cover[vertices] * wanted)
         system = held + sparse.diags(weight)
-        found = solve(system, HOLD * area * thickness + right)
-    return usual + (np.clip(found, 0.0, THICKEST) - usual) * cover
+        found = solve(system, hold * thickness + right)
+    found = np.clip(found, 0.0, THICKEST)
+    edge = _distance(faces.numpy(), bare, (free < 0.05) & behind)
+    rise = smoothstep(0.0, np.maximum(GENTLE * found, SLOPE), edge)
+    return usual + (found - usual) * cover * rise
 
 
 def _distance(faces: np.ndarray, positions: np.ndarray, start: np.ndarray) -> np.ndarray:
@@ -97,7 +117,7 @@ def outline_error(
     image: IntrinsicImages,
     grows: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (N,) of the model's outline that carry hair, and how far along their normals (N,)
+    """Vertices (N,) of the model's outline that carry hair, and how far along `normals` (N,)
     units the photo's outline lies beyond them.
 
     points (V,3): the model; middle (3,): where the rays begin; grows (V,) bool: what may carry it.
@@ -127,7 +147,7 @@ def outline_error(
     before, after = on_head[row, first - 1], on_head[row, first]
     share = np.clip((before - 0.5) / np.maximum(before - after, 1e-6), 0.0, 1.0)
     edge = along[first - 1] + share * STEP
-    # A vertex moves along its normal, of which the picture shows a part.
+    # Of a vertex' way the picture shows a part.
     turned = normals[outer] @ pose.rotation.T
     shown = (turned[:, :2] * np.array([1.0, -1.0]) * direction).sum(axis=1)
     missing = (edge - radius[outer] / pose.focal) / np.maximum(shown, 0.5)

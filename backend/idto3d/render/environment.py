@@ -117,11 +117,12 @@ def _lobe_spectra(height: int, width: int) -> Tensor:
     return spectra.flatten(0, 1).permute(2, 0, 1).contiguous()
 
 
-def exposed(light: EnvironmentLight) -> EnvironmentLight:
+def exposed(light: EnvironmentLight, white_balance: bool = False) -> EnvironmentLight:
     """The light at the strength in which a white wall seen from the front is just white.
 
     As a photographer exposes for the face: the mean luminance (ITU-R BT.709) of a white diffuse
-    surface over normals within 60 degrees of +Z becomes one.
+    surface over normals within 60 degrees of +Z becomes one; with `white_balance` that of each
+    channel.
     """
     angle = torch.deg2rad(torch.linspace(-60, 60, 7, device=light.tint.device))
     sideways, upward = (grid.flatten() for grid in torch.meshgrid(angle, angle, indexing="ij"))
@@ -133,8 +134,10 @@ def exposed(light: EnvironmentLight) -> EnvironmentLight:
         ],
         -1,
     )
-    luminance = light.diffuse(normals).mean(0) @ light.tint.new_tensor([0.2126, 0.7152, 0.0722])
-    return replace(light, tint=light.tint / luminance.clamp(min=1e-4))
+    white = light.diffuse(normals).mean(0)
+    if not white_balance:
+        white = white @ light.tint.new_tensor([0.2126, 0.7152, 0.0722])
+    return replace(light, tint=light.tint / white.clamp(min=1e-4))
 
 
 def turned(light: EnvironmentLight, yaw: float) -> EnvironmentLight:

@@ -13,28 +13,39 @@ import numpy as np
 import torch
 from PIL import Image
 
+from idto3d.asset.occlusion import ambient_occlusion
 from idto3d.head.hair_volume import hair_volume
 from idto3d.head.photo_pose import PhotoPose
 from idto3d.head.photo_view import visible
-from idto3d.head.regions import LEFT_EYE, RIGHT_EYE, SKIN, ear_centre, face_centimetre, smoothstep
+from idto3d.head.regions import (
+    LEFT_EYE,
+    RIGHT_EYE,
+    SKIN,
+    bare_face,
+    ear_centre,
+    face_centimetre,
+    smoothstep,
+)
 from idto3d.head.template import Template
 from idto3d.identity.bilinear import bilinear
 from idto3d.identity.intrinsic_images import IntrinsicImages
 from idto3d.render.normals import vertex_normals
 from idto3d.settings import HEAD_METRES
 from idto3d.texture.iris import iris_colour
-from idto3d.texture.layers import LaidColours, Layer, Places, blend, to_linear
+from idto3d.texture.layers import LaidColours, Layer, Places, blend, to_linear, to_srgb
 from idto3d.texture.paint import Look, Paint, paint_head
+from idto3d.texture.skin_tone import skin_tone
 
-WHOLE_HEAD = 0  # among a shot's images
-# How far the skin's lightness follows the embedding's guess (1) rather than the photos (0).
-TRUST_IN_GUESSED_LEVEL = 0.4
+WHOLE_HEAD, FACE = 0, 1  # among a shot's images
+JAW_ENDS = (0, 16)  # landmarks, before the ears
 # Places around a point that must show the head too, units in the picture: 5 mm to each side.
 RIM_STEPS = 0.005 / HEAD_METRES * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
 DEFAULT_HAIR, DEFAULT_IRIS = (0.16, 0.11, 0.08), (0.3, 0.2, 0.13)
 # Of the crown's colour from the forehead's, in logarithms. Six bald people have 0.09 to 0.24, nine
 # with hair, the fairest among them, 0.28 to 1.3; beyond the second it is full rather than cropped.
 BALD, CROPPED = 0.26, 0.5
+# The share of the sky that reaches a fold, of so many rays; vertices exaggerate narrow ones.
+RAYS, DARKEST_FOLD = 24, 0.3
 # A forehead that differs so much from the cheeks is hair.
 FRINGE = 0.4
 # Photos are averaged down to no less than this, pixels a unit: 2 a millimetre, a large atlas' own.
@@ -123,8 +134,10 @@ def first_colours(
     """
     sight = _look_at(template, neutral, shots, tone)
     positions, marks, part, paint = sight.positions, sight.marks, sight.part, sight.paint
+    normals = vertex_normals(neutral, template.faces)
+    sky = ambient_occlusion(neutral, template.faces, normals, RAYS).numpy().clip(DARKEST_FOLD)
     layers = tuple(
-        lay(view, paint.albedo, facing, part == SKIN)
+        lay(view, paint.albedo, facing, sky, part == SKIN)
         for view, facing in zip(sight.seen, sight.turned, strict=True)
     )
     vertices = Places.at_vertices(len(positions))
@@ -144,7 +157,7 @@ def hair_offset(
     shots: Sequence[Shot],
     tone: tuple[float, float, float],
 ) -> np.ndarray:
-    """(V,) float32 units along the normals of the bare neutral head: how far its hair stands off.
+    """(V,) float32 units: how far the hair of the bare neutral head stands off.
 
     Arguments as of `first_colours`.
     """
@@ -154,13 +167,14 @@ def hair_offset(
     # Ears stay free, and at the nape an outline may be a collar's as well.
     free = paint.hair * smoothstep(0.0, 0.6 * usual.max() + 1e-9, usual)
     above_ears = sight.positions[:, 1] > ear_centre(sight.marks)[0]
+    behind = sight.positions[:, 2] < sight.marks[list(JAW_ENDS), 2].mean()
     outlines = [
         (shot.pose, shot.displacement, shot.images[WHOLE_HEAD])
         for shot in sight.shots
         if shot.understood and shot.images
     ]
     offset = hair_volume(
-        sight.positions.astype(float), template.faces, usual, free, above_ears, outlines
+        sight.positions.astype(float), template.faces, usual, free, above_ears, behind, outlines
     )
     return offset.astype(np.float32)
 
@@ -182,7 +196,7 @@ def _look_at(
         see(shot, shape.numpy(), faces, facing)
         for shot, shape, facing in zip(shots, moved, turned, strict=True)
     ]
-    look = _measure_look(seen, positions, marks, part, tone)
+    look = _measure_look(shots, seen, positions, marks, part, tone)
     iris = iris_colour([(shot.pixels, shot.marks) for shot in given if shot.marks is not None])
     look = replace(look, iris=iris or DEFAULT_IRIS)
     return _Sight(positions, marks, part, front, eyes, shots, turned, seen, look)
@@ -214,18 +228,21 @@ def _surely_on_head(shot: Shot, points: np.ndarray) -> np.ndarray:
     return smoothstep(0.5, 0.95, least)
 
 
-def lay(view: Seen, painted: np.ndarray, normals: np.ndarray, skin: np.ndarray) -> Layer:
-    """The photo with its light, a function of the normal, known so that it can be removed.
+def lay(
+    view: Seen, painted: np.ndarray, normals: np.ndarray, sky: np.ndarray, skin: np.ndarray
+) -> Layer:
+    """The photo with its light known, so that it can be removed.
 
-    Lambertian light is nearly a second-order polynomial of the normal (Ramamoorthi and Hanrahan
-    2001); nine coefficients a channel are fitted to photo / paint over the visible skin. A photo
-    that hardly shows any gets no weight.
+    Light depends on the normal and on how much of the sky a place sees: sky (V,) in (0,1], which
+    darkens nostrils and folds. Lambertian light is nearly a second-order polynomial of the normal
+    (Ramamoorthi and Hanrahan 2001); nine coefficients a channel are fitted to photo / paint over
+    the visible skin. A photo that hardly shows any gets no weight.
     """
     use = skin & (view.weight > 0.2)
     if use.sum() < 200:
         return Layer(view.pixels, view.points, np.ones_like(painted), np.zeros(len(painted)))
     basis = _harmonics(normals)
-    ratio = to_linear(view.colour) / np.maximum(to_linear(painted), 0.02)
+    ratio = to_linear(view.colour) / np.maximum(to_linear(painted), 0.02) / sky[:, None]
     middle = np.median(ratio[use], axis=0)
     # Hair, glasses and shadows are not skin in this light: leave out what is far from the middle.
     near = use & (np.abs(np.log((ratio + 1e-3) / (middle + 1e-3))).max(axis=1) < 0.9)
@@ -236,7 +253,7 @@ def lay(view: Seen, painted: np.ndarray, normals: np.ndarray, skin: np.ndarray) 
     system = rows.T @ (rows * weight) + ridge
     right = rows.T @ ((ratio[near] - middle) * weight)
     light = middle + basis @ np.linalg.solve(system, right)
-    light = np.clip(light, 0.35 * middle, 2.5 * middle)
+    light = np.clip(light, 0.35 * middle, 2.5 * middle) * sky[:, None]
     return Layer(view.pixels, view.points, light, view.weight)
 
 
@@ -270,39 +287,45 @@ def _stray_on_ears(
 
 
 def _measure_look(
-    seen: Sequence[Seen], positions: np.ndarray, marks: np.ndarray, part: np.ndarray,
-    tone: tuple[float, float, float],
+    shots: Sequence[Shot], seen: Sequence[Seen], positions: np.ndarray, marks: np.ndarray,
+    part: np.ndarray, tone: tuple[float, float, float],
 ) -> Look:  # fmt: skip
-    """Skin, hair, brow and lip colours from what the photos show, relative to the guessed tone."""
+    """Skin and hair colours and how much hair there is; without skin to see the guessed tone."""
+    found = skin_tone(
+        [_bare_face(*each, positions, marks, part) for each in zip(shots, seen, strict=True)]
+    )
+    if found is None:
+        return Look(skin=tone, hair=DEFAULT_HAIR, iris=DEFAULT_IRIS)
+    skin, light = found
+    look = Look(skin=_triple(skin), hair=DEFAULT_HAIR, iris=DEFAULT_IRIS)
     cm = face_centimetre(marks)
+    height = positions[:, 1] - marks[24, 1]
+    crown = (height > 6.0 * cm) & (part == SKIN)
+    hair = _median(seen, crown)
+    if hair is None:
+        return look
     cheeks = np.zeros(len(positions), dtype=bool)
     for eye in (36, 45):
         centre = np.array([marks[eye, 0] * 0.85, marks[30, 1], marks[eye, 2] + cm])
         cheeks |= ((positions - centre) ** 2).sum(1) < (1.6 * cm) ** 2
-    height = positions[:, 1] - marks[24, 1]
-    crown = (height > 6.0 * cm) & (part == SKIN)
     forehead = (height > cm) & (height < 3.2 * cm) & (np.abs(positions[:, 0]) < 3 * cm)
     forehead &= (positions[:, 2] > marks[27, 2] - 3 * cm) & (part == SKIN)
-    skin = _median(seen, cheeks)
-    hair = _median(seen, crown)
-    guessed = np.array(tone)
-    if skin is None:
-        return Look(skin=tone, hair=DEFAULT_HAIR, iris=DEFAULT_IRIS)
-    # The photo knows the hue, the embedding is steadier on how light the skin is.
-    level = (guessed.mean() / max(float(skin.mean()), 1e-3)) ** TRUST_IN_GUESSED_LEVEL
-    mixed = np.clip(
-        0.3 * guessed * (skin.mean() * level / guessed.mean()) + 0.7 * skin * level, 0, 1
-    )
-    look = Look(skin=tuple(mixed), hair=DEFAULT_HAIR, iris=DEFAULT_IRIS)
-    if hair is None:
-        return look
     contrast = _hair_contrast(seen, crown, forehead, cheeks)
-    colour = tuple(np.clip(hair * level, 0.02, 1))
+    colour = _triple(np.clip(to_srgb(to_linear(hair) / light), 0.02, 1))
     if contrast < BALD:
         return replace(look, hair_amount=0.0, hair_thickness=0.0)
     if contrast < CROPPED:
         return replace(look, hair=colour, hair_amount=0.6, hair_thickness=0.2)
     return replace(look, hair=colour, hair_amount=1.0)
+
+
+def _bare_face(
+    shot: Shot, view: Seen, positions: np.ndarray, marks: np.ndarray, part: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colours of the bare face that a photo shows, and the albedo that the network sees there."""
+    chosen = bare_face(positions, marks) & (part == SKIN) & (view.weight > 0.35)
+    albedo = shot.images[FACE].at(view.points[chosen]).albedo if shot.images else None
+    return view.colour[chosen], albedo
 
 
 def _hair_contrast(
@@ -338,3 +361,8 @@ def _harmonics(normal: np.ndarray) -> np.ndarray:
     x, y, z = normal.T
     one = np.ones_like(x)
     return np.stack([one, x, y, z, x * y, y * z, x * z, x * x - y * y, 3 * z * z - 1], axis=1)
+
+
+def _triple(colour: np.ndarray) -> tuple[float, float, float]:
+    red, green, blue = (float(value) for value in colour)
+    return red, green, blue

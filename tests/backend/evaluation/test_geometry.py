@@ -106,3 +106,12 @@ def test_another_shape_is_farther_the_more_it_differs(truth: TrueFace) -> None:
         for amount in (0.5, 1.5)
     ]
     assert 0.05 < 2 * distances[0] < distances[1]
+
+
+def test_apart_from_size_a_larger_twin_is_the_same(truth: TrueFace) -> None:
+    for factor in (0.92, 1.05):
+        found = truth.apart_from_size(turned(factor * MEAN, 8.0, 0.05), FACES, LANDMARKS)
+        assert found.mean < 0.01
+    wider = MEAN * np.array([1.05, 1.0, 1.0], np.float32)
+    free, fixed = (f(wider, FACES, LANDMARKS) for f in (truth.apart_from_size, truth.distance))
+    assert 0.2 < free.mean < fixed.mean

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from idto3d.assets import ASSETS
-from idto3d.head.hair_volume import THICKEST, hair_volume, outline_error
+from idto3d.head.hair_volume import THICKEST, growing_directions, hair_volume, outline_error
 from idto3d.head.photo_pose import PhotoPose
 from idto3d.head.photo_view import head_and_face, normals_seen
 from idto3d.head.regions import ear_centre, face_centimetre, hair_mask
@@ -55,7 +55,13 @@ def photo(yaw: float, thickness: float, gap: bool = False):  # type: ignore[no-u
 
 def grown(photos: list, usual: float = 0.8 * CM) -> np.ndarray:  # type: ignore[type-arg]
     template, positions, _, free, clear = head()
-    return hair_volume(positions, template.faces, usual * free, free, clear, photos)
+    volume = usual * free
+    return hair_volume(positions, template.faces, volume, free, clear, behind(), photos)
+
+
+def behind() -> np.ndarray:
+    template, positions, *_ = head()
+    return positions[:, 2] < positions[template.landmarks.numpy()[[0, 16]], 2].mean()
 
 
 @pytest.mark.parametrize("thickness", [0.3 * CM, 3.0 * CM])
@@ -99,5 +105,28 @@ def test_hair_that_has_no_end_is_not_believed() -> None:
 def test_a_bald_head_stays_bald() -> None:
     template, positions, _, free, clear = head()
     nothing = np.zeros_like(free)
-    found = hair_volume(positions, template.faces, nothing, nothing, clear, [photo(0, 2 * CM)])
+    seen = [photo(0, 2 * CM)]
+    found = hair_volume(positions, template.faces, nothing, nothing, clear, behind(), seen)
     assert np.array_equal(found, nothing)
+
+
+def test_hair_lies_on_at_the_nape_and_does_not_fold() -> None:
+    """However thick it is on top: below the ears no outline is asked, and skin must not cross."""
+    template, positions, _, free, clear = head()
+    offset = grown([photo(yaw, 4 * CM) for yaw in (-40, 0, 40)])
+    assert np.median(offset[(free > 0.99) & clear & (positions[:, 2] < 0)]) > 2.5 * CM
+    low = (free > 0.5) & (positions[:, 1] < np.quantile(positions[free > 0.5, 1], 0.1))
+    assert offset[low].max() < 1.5 * CM
+    directions = growing_directions(template.faces.numpy(), positions)
+    before, after = (
+        face_normals(shape, template.faces.numpy())
+        for shape in (positions, positions + offset[:, None] * directions)
+    )
+    hairy = (free > 0.05)[template.faces.numpy()].all(axis=1)
+    assert ((before * after).sum(axis=1)[hairy] < 0).mean() < 0.002
+
+
+def face_normals(shape: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    a, b, c = (shape[faces[:, corner]] for corner in range(3))
+    cross = np.cross(b - a, c - a)
+    return cross / np.linalg.norm(cross, axis=1, keepdims=True)

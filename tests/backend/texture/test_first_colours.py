@@ -26,7 +26,7 @@ from idto3d.texture.first_colours import (
     lay,
     see,
 )
-from idto3d.texture.layers import Places
+from idto3d.texture.layers import Places, to_linear
 from idto3d.texture.paint import Look, paint_head
 
 SIZE = 512
@@ -173,7 +173,8 @@ def test_remove_light_halves_the_difference_of_the_sides(sitter: Sitter) -> None
     view = see(shot, sitter.positions, sitter.template.faces, sitter.normals)
     skin = sitter.part == SKIN
     everywhere = Places.at_vertices(len(skin))
-    delit = lay(view, sitter.albedo, sitter.normals, skin).albedo(everywhere)
+    open_sky = np.ones(len(skin))
+    delit = lay(view, sitter.albedo, sitter.normals, open_sky, skin).albedo(everywhere)
     cheeks = skin & (view.weight > 0.5) & ~sitter.birthmark
     left, right = (cheeks & (side * sitter.positions[:, 0] > 0.06) for side in (1, -1))
 
@@ -187,11 +188,31 @@ def test_remove_light_halves_the_difference_of_the_sides(sitter: Sitter) -> None
     assert np.abs(delit - sitter.albedo)[cheeks].mean() < 0.06
 
 
+def test_shade_in_folds_is_taken_off(sitter: Sitter) -> None:
+    """Half of the light reaches a fold: in the photo it is dark, on the head it isn't."""
+    photo, points = sitter.photo(0, side_light(sitter))
+    pose = solve_pose(sitter.marks[list(FIVE_POINTS)], points)
+    view = see(sitter.shot(photo, pose), sitter.positions, sitter.template.faces, sitter.normals)
+    skin = sitter.part == SKIN
+    fold = skin & (np.abs(sitter.positions[:, 1] - sitter.marks[8, 1]) < 0.03)
+    sky, nowhere = np.where(fold, 0.5, 1.0), np.ones(len(skin))
+    plain, lifted = (
+        to_linear(
+            lay(view, sitter.albedo, sitter.normals, open_sky, skin).albedo(
+                Places.at_vertices(len(skin))
+            )
+        )
+        for open_sky in (nowhere, sky)
+    )
+    shown = fold & (view.weight > 0.5)
+    assert np.median(lifted[shown] / plain[shown]) == pytest.approx(2.0, rel=0.2)
+
+
 def test_photo_that_hardly_shows_the_face_has_no_weight(sitter: Sitter) -> None:
     weight = np.zeros(len(sitter.positions))
     weight[:50] = 1.0
     view = Seen(np.full((8, 8, 3), 230, np.uint8), np.full((len(weight), 2), 4.0), weight)
-    layer = lay(view, sitter.albedo, sitter.normals, sitter.part == SKIN)
+    layer = lay(view, sitter.albedo, sitter.normals, np.ones_like(weight), sitter.part == SKIN)
     assert layer.weight.max() == 0
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from idto3d.assets import ASSETS
+from idto3d.head.outlines import polygon_distance
 from idto3d.head.regions import LEFT_EYE, MOUTH, RIGHT_EYE, SKIN, hair_mask, smoothstep, value_noise
 from idto3d.head.template import Template, load_template
 from idto3d.render.normals import vertex_normals
-from idto3d.texture.paint import Look, Paint, line_distance, paint_head, polygon_distance
+from idto3d.texture.paint import Look, Paint, paint_head
 
 # Even skin without hair, brows, lips' red or spots: what is switched on shows alone.
 BARE = Look(
@@ -190,18 +191,6 @@ def test_value_noise() -> None:
     near = value_noise(points + 0.01, 3)
     assert np.abs(near - values).max() < 0.15  # continuous, over the cells' borders too
     assert np.abs(np.corrcoef(values, value_noise(points, 4))[0, 1]) < 0.1
-
-
-def test_distances_to_lines_and_polygons() -> None:
-    line = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 2.0]])
-    points = np.array([[0.5, 1.0], [-1.0, 0.0], [2.0, 2.0], [1.0, 0.0]])
-    distance, along = line_distance(points, line)
-    assert np.allclose(distance, [0.5, 1, 1, 0])
-    assert np.allclose(along[[1, 2, 3]], [0, 1, 0.5])
-    square = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]])
-    inside = np.array([[1.0, 1.0], [0.5, 1.0], [3.0, 1.0], [1.0, -2.0], [1.0, 2.0]])
-    for polygon in (square, square[::-1]):
-        assert np.allclose(polygon_distance(inside, polygon), [-1, -0.5, 1, 2, 0])
 
 
 def test_smoothstep_runs_both_ways() -> None:

@@ -18,11 +18,11 @@ from idto3d.asset.bake import BakeSurface, FineSurface, Maps, MaterialFunction, 
 from idto3d.asset.files import make_folder, write_whole
 from idto3d.asset.gltf import GltfMesh, GltfTextures, MorphTarget, write_glb
 from idto3d.asset.mesh import PosedMesh, neck_base, to_metres
-from idto3d.asset.occlusion import ambient_occlusion
 from idto3d.asset.simplify import simplify
 from idto3d.asset.tangents import vertex_tangents
 from idto3d.asset.uv import UvLayout, unwrap
 from idto3d.render.normals import vertex_normals
+from idto3d.render.occlusion import ambient_occlusion
 
 NEUTRAL = 0  # The pose that the asset rests in comes first everywhere below.
 # The inside of a mouth is black while it is shut, but the same texels show when it opens.

@@ -22,7 +22,7 @@ from idto3d.evaluation.expression import Recognised
 from idto3d.evaluation.geometry import FaceDistance
 
 # To be raised when what is measured changes: kept files of another version are measured anew.
-VERSION = 2
+VERSION = 3
 
 Embeddings = dict[str, np.ndarray]  # judge -> array
 
@@ -32,6 +32,7 @@ class Surfaces:
     """Millimetres over the face and over the whole head."""
 
     face: FaceDistance
+    face_apart_from_size: FaceDistance
     head: FaceDistance
 
 
@@ -96,7 +97,7 @@ def kept_observation(path: Path, key: str) -> Observation | None:
     facts, arrays = found
     surfaces: dict[str, Any] = {
         name: None if facts[name] is None
-        else Surfaces(FaceDistance(**facts[name]["face"]), FaceDistance(**facts[name]["head"]))
+        else Surfaces(**{part: FaceDistance(**found) for part, found in facts[name].items()})
         for name in ("template", "stage_zero", "generated")
     }  # fmt: skip
     return Observation(

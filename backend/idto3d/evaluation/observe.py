@@ -109,7 +109,11 @@ def _measure(case: Case, finished: Finished, tools: Bench) -> Observation:
     surfaces, motions = {}, {}
     for name, shape in shapes.items():
         on_face, motions[name] = face.compare(shape, faces, landmarks)
-        surfaces[name] = Surfaces(on_face, whole.distance(shape, faces, motions[name]))
+        surfaces[name] = Surfaces(
+            on_face,
+            face.apart_from_size(shape, faces, landmarks),
+            whole.distance(shape, faces, motions[name]),
+        )
 
     def one_tone(points: np.ndarray, areas: np.ndarray) -> np.ndarray:
         return np.broadcast_to(np.array(guess.tone), points.shape)

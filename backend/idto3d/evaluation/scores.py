@@ -17,8 +17,9 @@ from idto3d.evaluation.geometry import FaceDistance
 from idto3d.evaluation.probes import POSES
 from idto3d.evaluation.standing import Kept, Standing
 
-VERSION = 2
+VERSION = 3
 SHAPES = ("template", "stage_zero", "generated")
+MEANS = (*SHAPES, "apart_from_size_generated", "head_generated")  # of the table's last rows
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class Score:
     template: FaceDistance  # over the face, of the unshaped mean template
     stage_zero: FaceDistance  # of the template shaped to the embedding
     generated: FaceDistance
+    apart_from_size_template: FaceDistance  # over the face, each scaled to fit best
+    apart_from_size_stage_zero: FaceDistance
+    apart_from_size_generated: FaceDistance
     head_template: FaceDistance  # over the whole head, hair included
     head_stage_zero: FaceDistance
     head_generated: FaceDistance
@@ -88,8 +92,8 @@ def table(scores: Sequence[Score], groups: dict[str, Group]) -> str:
     """Aligned columns with the means below, identity by pose and expression, counts in words."""
     judges = list(groups)
     header = (
-        "person", "family", "template mm", "stage 0 mm", "generated mm", "head mm", "albedo dE",
-        "baked", *(f"rank {judge}" for judge in judges),
+        "person", "family", "template mm", "stage 0 mm", "generated mm",
+        "at any size mm", "head mm", "albedo dE", "baked", *(f"rank {judge}" for judge in judges),
     )  # fmt: skip
     rows: list[tuple[str, ...]] = [header]
     for score in scores:
@@ -98,6 +102,7 @@ def table(scores: Sequence[Score], groups: dict[str, Group]) -> str:
                 str(score.person),
                 score.family,
                 *(_distance(getattr(score, name)) for name in SHAPES),
+                _distance(score.apart_from_size_generated),
                 _distance(score.head_generated),
                 f"{score.albedo.plain:.1f}",
                 f"{score.baked_light.difference:.2f}",
@@ -111,7 +116,7 @@ def table(scores: Sequence[Score], groups: dict[str, Group]) -> str:
             (
                 "mean",
                 family,
-                *(_mean_distance(of_family, name) for name in (*SHAPES, "head_generated")),
+                *(_mean_distance(of_family, name) for name in MEANS),
                 f"{np.mean([score.albedo.plain for score in of_family]):.1f}",
                 f"{np.mean([score.baked_light.difference for score in of_family]):.2f}",
                 *("" for _ in judges),
@@ -150,7 +155,8 @@ def to_json(
     similarity (N,M): each generated head against every person, by dlib; settings: what it was made
     with. Numbers that are none (a share of nothing) are null.
     """
-    names = (*SHAPES, *(f"head_{name}" for name in SHAPES))
+    parts = ("", "apart_from_size_", "head_")
+    names = [f"{part}{name}" for part in parts for name in SHAPES]
     content = {
         "version": VERSION,
         "settings": settings,
@@ -187,6 +193,7 @@ def recognised_share(scores: Sequence[Score]) -> dict[str, float] | None:
 def _in_words(scores: Sequence[Score], groups: dict[str, Group]) -> list[str]:
     counts = count(scores)
     median = {name: _mean(scores, name, "median") for name in SHAPES}
+    shape = {name: _mean(scores, f"apart_from_size_{name}", "median") for name in SHAPES}
     colours = _colours(scores)
     true_baked = np.mean([score.true_baked_light.difference for score in scores])
     lines = [
@@ -194,6 +201,9 @@ def _in_words(scores: Sequence[Score], groups: dict[str, Group]) -> list[str]:
         f"closer than stage 0 for {counts.closer_than_stage_zero} of {counts.people}",
         f"median face error {median['generated'] / median['template']:.2f} of the unshaped"
         f" template's, {median['generated'] / median['stage_zero']:.2f} of stage 0's",
+        f"each scaled to fit best, for photographs don't tell sizes: {shape['generated']:.2f} mm,"
+        f" {shape['generated'] / shape['template']:.2f} of the unshaped template's"
+        f" {shape['template']:.2f}, {shape['generated'] / shape['stage_zero']:.2f} of stage 0's",
         f"albedo error {colours['generated']:.1f}, {colours['generated_scaled']:.1f} but for"
         f" brightness; of one skin tone all over {colours['one_tone']:.1f}",
         f"left and right albedo differ by {true_baked:.2f} stops on the true heads",

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from idto3d.asset.occlusion import ambient_occlusion
 from idto3d.head.hair_volume import hair_volume
 from idto3d.head.photo_pose import PhotoPose
 from idto3d.head.photo_view import visible
@@ -30,6 +29,7 @@ from idto3d.head.template import Template
 from idto3d.identity.bilinear import bilinear
 from idto3d.identity.intrinsic_images import IntrinsicImages
 from idto3d.render.normals import vertex_normals
+from idto3d.render.occlusion import ambient_occlusion
 from idto3d.settings import HEAD_METRES
 from idto3d.texture.iris import iris_colour
 from idto3d.texture.layers import LaidColours, Layer, Places, blend, to_linear, to_srgb

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from idto3d.identity.landmarks import CHIP_LANDMARKS, CHIP_SIZE, mirror, similarity
 from idto3d.training.dataset import FIVE_POINTS
+from idto3d.training.dress_up import dress_up
 from idto3d.training.spoil import spoil
 
 # A detector's error in each of the five points, as share of the distance of the outer eye corners.
@@ -21,7 +22,7 @@ def augment(
 ) -> tuple[Tensor, Tensor]:
     """Pictures (B,S,S,4) uint8 and points (B,68,2) to chips (B,3,96,96) and points (B,68,2)."""
     chips, moved = _cut(pictures, points, random)
-    image = spoil(chips[:, :3], chips[:, 3:], random)
+    image = spoil(dress_up(chips[:, :3], moved, random), chips[:, 3:], random)
     flip = torch.from_numpy(random.random(len(image)) < 0.5)
     image = torch.where(flip[:, None, None, None], image.flip(-1), image)
     moved = torch.where(flip[:, None, None], mirror(moved), moved)

@@ -21,16 +21,28 @@ YAW, PITCH = 60.0, 25.0  # degrees to each side
 VIEWS = 10  # pictures a person
 PEOPLE_PER_SHARD = 20
 NEUTRAL_SHARE = 0.2
+# People smile at cameras, and more widely than the table's expressions: ranges of the weights.
+SMILING_SHARE = 0.35
+SMILE = {
+    "mouthSmile": (0.4, 1.5), "mouthUpperUp": (0.0, 1.0), "cheekSquint": (0.0, 0.8),
+    "mouthStretch": (0.0, 0.5), "mouthDimple": (0.0, 0.5), "mouthLowerDown": (0.0, 0.6),
+}  # fmt: skip
 # Another population than the prior's (DatasetSettings.seed) and the evaluation's (held_out.SEED).
 SEED = 52525
 
 
 def random_expression(table: list[dict], random: np.random.Generator) -> dict[str, float]:
-    """ARKit weights: neutral, or up to two expressions of the table on top of each other.
+    """ARKit weights: neutral, a smile, or up to two expressions of the table on top of each other.
 
     table: rows of assets/expressions.json.
     """
     weights: dict[str, float] = {}
+    if random.random() < SMILING_SHARE:
+        weights["jawOpen"] = float(random.uniform(0.0, 0.35) * (random.random() < 0.7))
+        for name, (low, high) in SMILE.items():
+            weight = float(random.uniform(low, high))
+            weights |= {f"{name}{side}": weight for side in ("Left", "Right")}
+        return weights
     if random.random() < NEUTRAL_SHARE:
         return weights
     for amount in (random.uniform(0.2, 1.0), random.uniform(-0.6, 0.6)):

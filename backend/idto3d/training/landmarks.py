@@ -16,6 +16,7 @@ from torch import Tensor
 from idto3d.assets import ASSETS
 from idto3d.head.template import load_template
 from idto3d.identity.landmarks import CHIP_SIZE, WEIGHTS, LandmarkNet
+from idto3d.identity.layers import read_weights
 from idto3d.training import regression
 from idto3d.training.dataset import expression_table
 from idto3d.training.landmark_augment import augment, plain
@@ -95,6 +96,7 @@ def main() -> None:
     parser.add_argument("--ict", type=Path, help="folder with ICT-FaceKit's ict.npz (optional)")
     parser.add_argument("--people", type=int, default=300, help="people to train on")
     parser.add_argument("--samples", type=int, default=70_000)
+    parser.add_argument("--start", type=Path, help="weights to begin with instead of random ones")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
@@ -104,6 +106,8 @@ def main() -> None:
     render_shards(arguments.data, people, 0, held_out, table, "held-out")
     render_shards(arguments.data, people, held_out, arguments.people, table, "trained")
     network = LandmarkNet()
+    if arguments.start:
+        network = read_weights(network, arguments.start, "network of landmarks").train()
     pictures, points = read_shards(arguments.data, "trained")
     print(f"{len(pictures)} pictures", flush=True)
     train(network, pictures, points, arguments.samples, arguments.data / "state.safetensors")

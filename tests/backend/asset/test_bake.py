@@ -14,7 +14,6 @@ from idto3d.asset.build import (
     mesh_normals,
 )
 from idto3d.asset.mesh import PosedMesh
-from idto3d.asset.occlusion import ambient_occlusion
 from idto3d.head.signed_distance import closest_point
 from idto3d.render.rasterize import interpolate
 from tests.backend.asset.fake_head import fake_head, stripes
@@ -98,19 +97,6 @@ def test_occlusion_is_dark_inside_and_light_outside(head_model: HeadModel) -> No
     assert occlusion[outside & (points[:, 2] < 0)].min() > 0.8
     assert np.median(occlusion[buried]) == pytest.approx(DARKEST_OCCLUSION, abs=0.01)
     assert occlusion[buried].max() < 0.5
-
-
-def test_occlusion_in_a_corner_is_that_of_theory() -> None:
-    """At the foot of a tall wall, half of the cosine-weighted sky is gone."""
-    far = 50.0
-    vertices = torch.tensor(
-        [[0, 0, 0], [-far, 0, far], [far, 0, far], [-far, 0, 0], [far, 0, 0],
-         [-far, far, -1e-3], [far, far, -1e-3], [-far, 0, -1e-3], [far, 0, -1e-3]]
-    )  # fmt: skip
-    faces = torch.tensor([[0, 1, 2], [0, 3, 1], [0, 2, 4], [7, 8, 6], [7, 6, 5]])
-    normals = torch.tensor([0.0, 1.0, 0.0]).expand(len(vertices), 3)
-    light = ambient_occlusion(vertices, faces, normals, rays=256, reach=40.0)
-    assert float(light[0]) == pytest.approx(0.5, abs=0.05)
 
 
 def test_names_and_poses_must_agree() -> None:

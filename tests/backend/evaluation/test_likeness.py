@@ -145,6 +145,8 @@ def test_stop_go_on_and_report(
     good, bad = report["people"]
     assert good["generated"]["mean"] < 0.001 < 0.3 < good["template"]["mean"]
     assert good["stage_zero"]["mean"] > 0.1
+    assert good["apart_from_size_generated"]["mean"] < 0.001
+    assert 0.1 < bad["apart_from_size_generated"]["mean"] < bad["generated"]["mean"]
     assert all(place["rank"] == 1 for place in good["places"].values())
     assert good["albedo"]["plain"] < 1.5 < 3 < good["one_tone"]["plain"]
     assert [(row["asked"], row["by_landmarks"], row["by_normals"]) for row in good["recognised"]] \

@@ -21,9 +21,9 @@ SEEN = Observation(
     {"dlib": np.zeros((2, 3, 2)), "facenet": np.ones((2, 3, 5))},
     (Recognised("smile", "smile", "grin", 0.9),),
     BakedLight(0.1, -0.05),
-    Surfaces(FACE, FACE),
-    Surfaces(FACE, FACE),
-    Surfaces(FACE, FaceDistance(4.0, 3.0, 4.0, 4.0)),
+    Surfaces(FACE, FACE, FACE),
+    Surfaces(FACE, FACE, FACE),
+    Surfaces(FACE, FaceDistance(1.2, 0.9, 1.4, 1.0), FaceDistance(4.0, 3.0, 4.0, 4.0)),
     AlbedoError(8.0, 7.0),
     None,
 )

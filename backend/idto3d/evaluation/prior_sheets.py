@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--people", type=int, default=8, help="how many people on the sheet of identities")
     add("--ict", type=Path, metavar="DIR", help="as of `idto3d evaluate likeness`")
     add("--guidance", type=float, default=2.0, help="1 is the plain conditional sample")
-    add("--steps", type=int, default=20, help="of the sampler")
+    add("--steps", type=int, default=50, help="of the sampler")
     add("--seed", type=int, default=0, help="of the noise")
 
 
@@ -151,10 +151,13 @@ class Studio:
             hint = prior.encode(pictures.movedim(-1, 1)).detach()
         latent = prior.encode(torch.zeros(1, 3, size, size)).shape[1:]
         generator = torch.Generator().manual_seed(self.drawing.seed)
-        noise = torch.randn(1, *latent, generator=generator).expand(len(names), -1, -1, -1)
+
+        def noise() -> torch.Tensor:
+            return torch.randn(1, *latent, generator=generator).expand(len(names), -1, -1, -1)
+
         latents = sample_latents(
             prior.denoise, prior.schedule, condition, prior.unconditional(len(names)), hint,
-            noise, self.drawing.guidance, self.drawing.steps,
+            noise(), self.drawing.guidance, noise, self.drawing.steps,
         )  # fmt: skip
         with torch.no_grad():
             image = prior.decode(latents).clamp(0, 1).movedim(1, -1)

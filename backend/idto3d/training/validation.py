@@ -71,6 +71,7 @@ class Validation:
     def pictures(self, kind: str) -> list[torch.Tensor]:
         """Rows of the sheet for one kind: hint, sample, truth; (N, 3, H, W) each."""
         batch = self._batch(self.shown, kind)
+        generator = torch.Generator().manual_seed(1)
         empty = self.sampler.tokenize([""] * len(batch.clean)).to(batch.clean.device)
         unconditional = Condition(self.denoiser.text_encoder(empty).last_hidden_state)
         latents = sample_latents(
@@ -81,6 +82,7 @@ class Validation:
             batch.hint if self.denoiser.spatial_hint else None,
             batch.noise,
             _GUIDANCE,
+            lambda: torch.randn(batch.noise.shape, generator=generator).to(batch.noise),
         )
         decode = self.sampler.store.decode
         return [decode(batch.hint), decode(latents), decode(batch.clean)]

@@ -30,7 +30,8 @@ def sample_latents(
     """Latents (B, C, h, w) from noise of that shape (Song et al. 2021, eqs. 12 and 16, eta = 1).
 
     fresh() draws more noise of that shape. denoise(latents, timesteps, condition, hint) predicts
-    noise. Guidance: eps = eps_uncond + scale (eps_cond - eps_uncond), so 1 is the plain conditional sample.
+    noise. Guidance: eps = eps_uncond + scale (eps_cond - eps_uncond), so 1 is the plain conditional
+    sample.
     """
     both = stack_conditions([condition, unconditional])
     hints = None if hint_latents is None else torch.cat([hint_latents, hint_latents])

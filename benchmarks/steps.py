@@ -19,8 +19,9 @@ from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.render.cameras import sample_cameras
 from idto3d.render.normals import camera_normals_image
 from idto3d.settings import GeometrySettings, Settings, TextureSettings
-from idto3d.texture.first_colours import Shot, first_colours
+from idto3d.texture.first_colours import first_colours
 from idto3d.texture.model import TextureModel
+from idto3d.texture.shots import Shot
 
 TIMESTEP = 400  # in the middle of both schedules; the cost doesn't depend on it
 

@@ -59,8 +59,9 @@ from idto3d.render.environment import exposed, prefilter
 from idto3d.render.normals import camera_normals_image
 from idto3d.render.procedural import procedural_environments
 from idto3d.run import Loop, Run, number_format, open_run, restore
-from idto3d.texture.first_colours import FirstColours, Shot, first_colours, hair_offset
+from idto3d.texture.first_colours import FirstColours, first_colours, hair_offset
 from idto3d.texture.model import TextureModel
+from idto3d.texture.shots import Shot
 
 # Lights of the overview among the procedural maps, and whether the camera is set to their white:
 # skin is judged in white light, and a sunset is not white.

@@ -11,11 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from PIL import Image
 
 from idto3d.head.hair_volume import hair_volume
-from idto3d.head.photo_pose import PhotoPose
-from idto3d.head.photo_view import visible
 from idto3d.head.regions import (
     LEFT_EYE,
     RIGHT_EYE,
@@ -26,30 +23,19 @@ from idto3d.head.regions import (
     smoothstep,
 )
 from idto3d.head.template import Template
-from idto3d.identity.bilinear import bilinear
-from idto3d.identity.intrinsic_images import IntrinsicImages
 from idto3d.render.normals import vertex_normals
 from idto3d.render.occlusion import ambient_occlusion
-from idto3d.settings import HEAD_METRES
+from idto3d.texture.hair_look import DEFAULT_HAIR, hair_look
 from idto3d.texture.iris import iris_colour
-from idto3d.texture.layers import LaidColours, Layer, Places, blend, to_linear, to_srgb
+from idto3d.texture.layers import LaidColours, Layer, Places, blend, to_linear, triple
 from idto3d.texture.paint import Look, Paint, paint_head
+from idto3d.texture.shots import FACE, WHOLE_HEAD, Seen, Shot, see
 from idto3d.texture.skin_tone import skin_tone
 
-WHOLE_HEAD, FACE = 0, 1  # among a shot's images
 JAW_ENDS = (0, 16)  # landmarks, before the ears
-# Places around a point that must show the head too, units in the picture: 5 mm to each side.
-RIM_STEPS = 0.005 / HEAD_METRES * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
-DEFAULT_HAIR, DEFAULT_IRIS = (0.16, 0.11, 0.08), (0.3, 0.2, 0.13)
-# Of the crown's colour from the forehead's, in logarithms. Six bald people have 0.09 to 0.24, nine
-# with hair, the fairest among them, 0.28 to 1.3; beyond the second it is full rather than cropped.
-BALD, CROPPED = 0.26, 0.5
+DEFAULT_IRIS = (0.3, 0.2, 0.13)
 # The share of the sky that reaches a fold, of so many rays; vertices exaggerate narrow ones.
 RAYS, DARKEST_FOLD = 24, 0.3
-# A forehead that differs so much from the cheeks is hair.
-FRINGE = 0.4
-# Photos are averaged down to no less than this, pixels a unit: 2 a millimetre, a large atlas' own.
-FINEST = 700.0
 
 
 @dataclass(frozen=True)
@@ -61,46 +47,6 @@ class FirstColours:
     seen: np.ndarray  # (V,) in [0,1], how well the photos show it
     look: Look
     laid: LaidColours  # the same albedo anywhere on the surface
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A photograph, and how the head lies in it."""
-
-    pixels: np.ndarray  # (H,W,3) uint8 sRGB
-    pose: PhotoPose
-    displacement: np.ndarray  # (V,3) units, from the neutral head to the expression shown
-    # What a network sees in it: the whole head, then the face; () when none has looked.
-    images: Sequence[IntrinsicImages] = ()
-    understood: bool = True  # False: the pose is rough
-    marks: np.ndarray | None = None  # (68,2) landmarks in pixels, when somebody has looked
-
-    def averaged(self) -> "Shot":
-        """The photo no finer than a texture can hold, so that sampling it does not alias."""
-        factor = int(self.pose.focal / FINEST)
-        if factor < 2:
-            return self
-        pose = self.pose
-        centre = (pose.centre + 0.5) / factor - 0.5
-        smaller = PhotoPose(pose.rotation, pose.focal / factor, centre, pose.error)
-        pixels = np.asarray(Image.fromarray(self.pixels).reduce(factor))
-        images = [image.reduced(factor) for image in self.images]
-        marks = None if self.marks is None else (self.marks + 0.5) / factor - 0.5
-        return Shot(pixels, smaller, self.displacement, images, self.understood, marks)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What one photo shows of the mesh."""
-
-    pixels: np.ndarray  # (H,W,3) uint8 sRGB
-    points: np.ndarray  # (V,2) pixels
-    weight: np.ndarray  # (V,) in [0,1], zero where hidden
-
-    @property
-    def colour(self) -> np.ndarray:
-        """(V,3) sRGB of the photo."""
-        return bilinear(self.pixels, self.points) / 255.0
 
 
 @dataclass(frozen=True)
@@ -202,32 +148,6 @@ def _look_at(
     return _Sight(positions, marks, part, front, eyes, shots, turned, seen, look)
 
 
-def see(shot: Shot, positions: np.ndarray, faces: torch.Tensor, normals: np.ndarray) -> Seen:
-    """Sample the photo at each vertex that faces its camera and is not hidden.
-
-    positions, normals (V,3): with the photo's expression.
-    """
-    height, width = shot.pixels.shape[:2]
-    points = shot.pose.project(positions)[:, :2]
-    x, y = points.T
-    inside = (x > 1) & (y > 1) & (x < width - 2) & (y < height - 2)
-    facing = normals @ shot.pose.towards()
-    weight = smoothstep(0.15, 0.75, facing) * visible(shot.pose, positions, faces) * inside
-    if shot.images:
-        weight = weight * _surely_on_head(shot, points)
-    return Seen(shot.pixels, points, weight)
-
-
-def _surely_on_head(shot: Shot, points: np.ndarray) -> np.ndarray:
-    """Weight (V,) of points (V,2): a small error of the pose lays background on the head's rim, so
-    what is next to them must lie on the head as well. Nothing is known beyond the square."""
-    least = np.ones(len(points))
-    for step in RIM_STEPS * shot.pose.focal:
-        known = shot.images[WHOLE_HEAD].at(points + step)
-        least = np.minimum(least, np.where(np.isfinite(known.variance), known.on_head, 0.0))
-    return smoothstep(0.5, 0.95, least)
-
-
 def lay(
     view: Seen, painted: np.ndarray, normals: np.ndarray, sky: np.ndarray, skin: np.ndarray
 ) -> Layer:
@@ -297,26 +217,8 @@ def _measure_look(
     if found is None:
         return Look(skin=tone, hair=DEFAULT_HAIR, iris=DEFAULT_IRIS)
     skin, light = found
-    look = Look(skin=_triple(skin), hair=DEFAULT_HAIR, iris=DEFAULT_IRIS)
-    cm = face_centimetre(marks)
-    height = positions[:, 1] - marks[24, 1]
-    crown = (height > 6.0 * cm) & (part == SKIN)
-    hair = _median(seen, crown)
-    if hair is None:
-        return look
-    cheeks = np.zeros(len(positions), dtype=bool)
-    for eye in (36, 45):
-        centre = np.array([marks[eye, 0] * 0.85, marks[30, 1], marks[eye, 2] + cm])
-        cheeks |= ((positions - centre) ** 2).sum(1) < (1.6 * cm) ** 2
-    forehead = (height > cm) & (height < 3.2 * cm) & (np.abs(positions[:, 0]) < 3 * cm)
-    forehead &= (positions[:, 2] > marks[27, 2] - 3 * cm) & (part == SKIN)
-    contrast = _hair_contrast(seen, crown, forehead, cheeks)
-    colour = _triple(np.clip(to_srgb(to_linear(hair) / light), 0.02, 1))
-    if contrast < BALD:
-        return replace(look, hair_amount=0.0, hair_thickness=0.0)
-    if contrast < CROPPED:
-        return replace(look, hair=colour, hair_amount=0.6, hair_thickness=0.2)
-    return replace(look, hair=colour, hair_amount=1.0)
+    look = Look(skin=triple(skin), hair=DEFAULT_HAIR, iris=DEFAULT_IRIS)
+    return hair_look(look, seen, positions, marks, part, light)
 
 
 def _bare_face(
@@ -328,41 +230,8 @@ def _bare_face(
     return view.colour[chosen], albedo
 
 
-def _hair_contrast(
-    seen: Sequence[Seen], crown: np.ndarray, forehead: np.ndarray, cheeks: np.ndarray
-) -> float:
-    """How different the crown is from skin: logarithm of colours, the median over the photos.
-
-    The forehead lies in the crown's light, the cheeks don't, so fair hair is told from a bald head
-    by the forehead; but a fringe hides it, and then differs from the cheeks.
-    """
-    found = []
-    for view in seen:
-        parts = [_median([view], region) for region in (crown, forehead, cheeks)]
-        top, front, below = (None if part is None else np.log(part + 0.05) for part in parts)
-        if top is None or below is None:
-            continue
-        if front is None:
-            found.append(np.abs(top - below).max())
-            continue
-        fringe = np.abs(front - below).max()
-        found.append(fringe if fringe > FRINGE else np.abs(top - front).max())
-    return float(np.median(found)) if found else 0.0
-
-
-def _median(seen: Sequence[Seen], region: np.ndarray) -> np.ndarray | None:
-    rows = [view.colour[region & (view.weight > 0.35)] for view in seen]
-    joined = np.concatenate(rows) if rows else np.zeros((0, 3))
-    return np.median(joined, axis=0) if len(joined) >= 20 else None
-
-
 def _harmonics(normal: np.ndarray) -> np.ndarray:
     """(V,9): 1, the normal, and its five second-order products."""
     x, y, z = normal.T
     one = np.ones_like(x)
     return np.stack([one, x, y, z, x * y, y * z, x * z, x * x - y * y, 3 * z * z - 1], axis=1)
-
-
-def _triple(colour: np.ndarray) -> tuple[float, float, float]:
-    red, green, blue = (float(value) for value in colour)
-    return red, green, blue

@@ -106,3 +106,9 @@ def to_srgb(colour: np.ndarray) -> np.ndarray:
     """Linear to sRGB, cut to [0,1]."""
     clipped = np.clip(colour, 0.0, 1.0)
     return np.where(clipped <= 0.0031308, 12.92 * clipped, 1.055 * clipped ** (1 / 2.4) - 0.055)
+
+
+def triple(colour: np.ndarray) -> tuple[float, float, float]:
+    """A colour (3,) as plain numbers."""
+    red, green, blue = (float(value) for value in colour)
+    return red, green, blue

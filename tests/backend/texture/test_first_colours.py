@@ -1,90 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Colours from photographs: pictures rendered of a head whose colours are known."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
-from idto3d.assets import ASSETS
-from idto3d.head.photo_pose import DISTANCE, FIVE_POINTS, PhotoPose, solve_pose
-from idto3d.head.photo_view import head_and_face
-from idto3d.head.regions import LEFT_EYE, RIGHT_EYE, SKIN, ear_centre, smoothstep
-from idto3d.head.template import EYE_RIGHT, Template, load_template
-from idto3d.identity.intrinsic_images import SIZE as SIZE_OUT
-from idto3d.identity.intrinsic_images import IntrinsicImages
-from idto3d.render.cameras import orbit, transform
-from idto3d.render.normals import vertex_normals
-from idto3d.render.rasterize import interpolate, rasterize
-from idto3d.render.shade import linear_to_srgb, srgb_to_linear
+from idto3d.head.photo_pose import FIVE_POINTS, solve_pose
+from idto3d.head.regions import SKIN, ear_centre
+from idto3d.head.template import EYE_RIGHT
 from idto3d.texture.first_colours import (
-    FirstColours,
-    Seen,
-    Shot,
-    first_colours,
     lay,
-    see,
 )
 from idto3d.texture.layers import Places, to_linear
-from idto3d.texture.paint import Look, paint_head
-
-SIZE = 512
-LOOK = Look(skin=(0.72, 0.50, 0.39), hair=(0.12, 0.08, 0.06), iris=(0.3, 0.2, 0.1), seed=3)
-
-
-@dataclass(frozen=True)
-class Sitter:
-    """A head whose true colours are known; a birthmark that no paint knows is on one cheek."""
-
-    template: Template
-    positions: np.ndarray  # (V,3)
-    marks: np.ndarray  # (68,3)
-    normals: np.ndarray  # (V,3)
-    albedo: np.ndarray  # (V,3) sRGB
-    birthmark: np.ndarray  # (V,) bool
-
-    @property
-    def part(self) -> np.ndarray:
-        return self.template.part.numpy()
-
-    def photo(self, yaw: float, light: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Picture (SIZE,SIZE,3) uint8 and five points (5,2), under light (V,) or none."""
-        camera = orbit(yaw, 0.0, distance=DISTANCE)
-        linear = srgb_to_linear(torch.from_numpy(self.albedo).float())
-        if light is not None:
-            linear = linear * torch.from_numpy(light).float()[:, None]
-        clip = transform(self.template.mean, camera)
-        fragments = rasterize(clip, self.template.faces, SIZE, SIZE)
-        picture = interpolate(linear_to_srgb(linear), fragments, self.template.faces)
-        picture = picture * fragments.mask + 0.5 * (1 - fragments.mask)
-        pixels = (picture[0].clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-        five = clip[0, self.template.landmarks[list(FIVE_POINTS)]].numpy()
-        points = (five[:, :2] / five[:, 3:] * [1, -1] + 1) * 0.5 * SIZE - 0.5
-        return pixels, points
-
-    def shot(self, photo: np.ndarray, pose: PhotoPose) -> Shot:
-        return Shot(photo, pose, np.zeros_like(self.positions))
-
-    def colours(self, *photos: tuple[np.ndarray, np.ndarray]) -> FirstColours:
-        marks = self.marks[list(FIVE_POINTS)]
-        shots = [self.shot(pixels, solve_pose(marks, five)) for pixels, five in photos]
-        return first_colours(self.template, self.template.mean, shots, LOOK.skin)
+from idto3d.texture.shots import Seen, see
+from tests.backend.texture.sitter import LOOK, Sitter, make_sitter
 
 
 @pytest.fixture(scope="module")
 def sitter() -> Sitter:
-    template = load_template(ASSETS / "template" / "head.npz")
-    positions = template.mean.numpy()
-    marks, part = positions[template.landmarks.numpy()], template.part.numpy()
-    normals = vertex_normals(template.mean, template.faces).numpy()
-    eyes = np.stack([positions[part == code].mean(axis=0) for code in (LEFT_EYE, RIGHT_EYE)])
-    front = smoothstep(0.0, 0.3, normals[:, 2])
-    albedo = paint_head(positions, marks, part, front, eyes, LOOK).albedo
-    cheek = marks[45] * [0.95, 0.0, 1.0] + [0.0, marks[30, 1], 0.02]
-    birthmark = (np.linalg.norm(positions - cheek, axis=1) < 0.05) & (part == SKIN)
-    albedo[birthmark] = (0.35, 0.16, 0.20)
-    return Sitter(template, positions, marks, normals, albedo, birthmark)
+    return make_sitter()
 
 
 def side_light(sitter: Sitter) -> np.ndarray:
@@ -136,34 +71,6 @@ def test_photos_that_disagree_are_trusted_less(sitter: Sitter) -> None:
     )
     skin = alike.seen > 0.6
     assert unlike.seen[skin].mean() < alike.seen[skin].mean()
-
-
-def test_hidden_vertices_are_not_seen(sitter: Sitter) -> None:
-    photo, points = sitter.photo(55)
-    pose = solve_pose(sitter.marks[list(FIVE_POINTS)], points)
-    faces, part = sitter.template.faces, sitter.part
-    seen = see(sitter.shot(photo, pose), sitter.positions, faces, sitter.normals)
-    assert seen.weight.max() > 0.95
-    assert seen.weight[sitter.normals @ pose.towards() < 0.1].max() == 0
-    # The tongue looks forward, but lies behind the lips.
-    assert (sitter.normals[part == 1] @ pose.towards()).max() > 0.8
-    assert seen.weight[part == 1].max() < 0.05
-    left, right = sitter.template.landmarks[[14, 2]].numpy()
-    assert seen.weight[left] > 0.9 and seen.weight[right] == 0
-    # What is seen has the picture's colour.
-    clear = seen.weight > 0.9
-    assert np.abs(seen.colour - sitter.albedo)[clear].mean() < 0.03
-
-
-def test_photo_that_cuts_the_head(sitter: Sitter) -> None:
-    """Vertices beyond the picture's border are not seen."""
-    photo, points = sitter.photo(0)
-    cut, moved = photo[: SIZE // 2], points
-    pose = solve_pose(sitter.marks[list(FIVE_POINTS)], moved)
-    shot = sitter.shot(cut, pose)
-    seen = see(shot, sitter.positions, sitter.template.faces, sitter.normals)
-    below = pose.project(sitter.positions)[:, 1] > SIZE // 2
-    assert below.any() and seen.weight[below].max() == 0 and seen.weight.max() > 0.9
 
 
 def test_remove_light_halves_the_difference_of_the_sides(sitter: Sitter) -> None:
@@ -260,54 +167,3 @@ def test_colours_between_vertices_are_those_of_the_picture(sitter: Sitter) -> No
     assert found.laid.albedo(Places(corners[seen], places.barycentric[seen])).max() < 0.25
     vertices = Places.at_vertices(len(found.albedo))
     assert np.array_equal(found.laid.albedo(vertices), found.albedo)
-
-
-def test_fine_photos_are_averaged(sitter: Sitter) -> None:
-    """A photo with twelve times the pixels gives the same colours."""
-    photo, five = sitter.photo(0)
-    large = np.kron(photo, np.ones((6, 6, 1), dtype=np.uint8))
-    plain = sitter.colours((photo, five)).albedo
-    same = sitter.colours((large, (five + 0.5) * 6 - 0.5)).albedo
-    assert np.abs(same - plain).mean() < 0.005
-
-
-@pytest.mark.parametrize("fringe", [False, True])
-def test_fair_hair_is_told_from_a_bald_head(sitter: Sitter, fringe: bool) -> None:
-    """Hair hardly darker than the skin, in a light from above; a fringe hides the forehead."""
-    height = sitter.positions[:, 1] - sitter.marks[24, 1]
-    above = height > (0.02 if fringe else 0.12)
-    front_or_top = (sitter.normals[:, 2] > 0) | (height > 0.12)
-    skin = np.array(LOOK.skin)
-    hair = skin * (0.5 if fringe else 0.66)
-    fair = np.where((above & front_or_top)[:, None], hair, skin)
-    light = 0.8 + 0.2 * sitter.normals[:, 1]
-    for albedo, amount in ((fair, 0.6), (np.tile(skin, (len(fair), 1)), 0.0)):
-        head = replace(sitter, albedo=albedo)
-        found = head.colours(*(head.photo(yaw, light) for yaw in (-20, 0, 20))).look
-        assert found.hair_amount >= amount if amount else found.hair_amount == 0.0
-
-
-def test_background_is_not_laid_on_the_head(sitter: Sitter) -> None:
-    """Where the network sees background, and just beside, a photo has no weight."""
-    photo, points = sitter.photo(0)
-    pose = solve_pose(sitter.marks[list(FIVE_POINTS)], points)
-    side = np.ones((SIZE_OUT, SIZE_OUT), np.float32)
-    on_head = side.copy()
-    on_head[:, : SIZE_OUT // 2] = 0.0  # the picture's left half is said to be background
-    normal = np.stack([0 * side, 0 * side, side], axis=-1)
-    square = head_and_face(pose)[0]
-    seen = IntrinsicImages(square, normal, 0.01 * side, normal, on_head)
-    whole = sitter.shot(photo, pose)
-    half = replace(whole, images=[seen])
-    free, bound = (
-        see(shot, sitter.positions, sitter.template.faces, sitter.normals).weight
-        for shot in (whole, half)
-    )
-    points = pose.project(sitter.positions)[:, :2]
-    inside = (np.abs(points - square.centre) < 0.45 * square.side).all(axis=1)
-    left = points[:, 0] < square.centre[0]
-    assert free[left].max() > 0.9 and bound[left].max() < 0.01
-    beyond = (np.abs(points - square.centre) > 0.5 * square.side).any(axis=1)
-    assert beyond.any() and bound[beyond].max() < 0.01  # nobody looked there
-    right = inside & (points[:, 0] > square.centre[0] + 0.05 * square.side)
-    assert np.allclose(free[right], bound[right], atol=1e-3)

@@ -110,8 +110,11 @@ def test_pictures_of_people(people: "People", tmp_path: Path) -> None:
 
     table = expression_table(ASSETS / "expressions.json")
     random = np.random.default_rng(0)
-    draws = [random_expression(table, random) for _ in range(50)]
-    assert {} in draws and all(0 <= w <= 1 for draw in draws for w in draw.values())
+    draws = [random_expression(table, random) for _ in range(400)]
+    smiles = [draw for draw in draws if "mouthDimpleLeft" in draw]
+    assert {} in draws and 100 < len(smiles) < 180
+    assert all(0 <= w <= 1.5 for draw in draws for w in draw.values())
+    assert max(draw["mouthSmileLeft"] for draw in smiles) > 1
 
     render_shards(tmp_path, people, 0, 1, table, "some")
     (path,) = tmp_path.iterdir()

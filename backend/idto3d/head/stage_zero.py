@@ -28,8 +28,13 @@ class FirstGuess:
 
     def words(self) -> str:
         """'a young woman': the person in the words of the training captions."""
-        age = AGE_WORDS[int(np.clip(round(self.age), 0, 2))]
-        return f"{age} {'man' if self.gender > 0.5 else 'woman'}"
+        return f"{self.age_word()} {self.gender_word()}"
+
+    def age_word(self) -> str:
+        return AGE_WORDS[int(np.clip(round(self.age), 0, 2))]
+
+    def gender_word(self) -> str:
+        return "man" if self.gender > 0.5 else "woman"
 
 
 @dataclass(frozen=True)

@@ -242,6 +242,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     scans.add_argument("--nphm", type=Path, metavar="DIR", help="NPHM's folder of subjects")
     scans.add_argument("--tables", type=Path, metavar="DIR", help="people.csv, expressions.csv")
     scans.add_argument("--write-tables", action="store_true", help="only write the tables to fill")
+    scans.add_argument(
+        "--guess-words", action="store_true",
+        help="with --write-tables: fill in gender and age as faces look, to be checked",
+    )  # fmt: skip
     scans.add_argument("--mesh", choices=("scan", "registration"), default="scan")
     scans.add_argument("--photos", type=Path, metavar="DIR", help="SUBJECT/*.jpg to recognise by")
     scans.add_argument("--samples", type=int, help="pictures in all (the paper: 250000)")

@@ -4,13 +4,16 @@
 import argparse
 import math
 
+from idto3d.assets import TEMPLATE
 from idto3d.errors import UserError
+from idto3d.head.stage_zero import load_stage_zero
 from idto3d.head.template import load_template
 from idto3d.identity.encoders import open_encoder, open_finder
 from idto3d.training import nphm_dataset
 from idto3d.training.dataset import DatasetSettings, expression_table
 from idto3d.training.nphm import find_scans
 from idto3d.training.nphm_tables import read_tables, write_tables
+from idto3d.training.nphm_words import guess_words
 
 
 def run_scans(arguments: argparse.Namespace) -> None:
@@ -22,7 +25,16 @@ def run_scans(arguments: argparse.Namespace) -> None:
         )
     scans = find_scans(arguments.nphm, arguments.mesh)
     if arguments.write_tables:
-        write_tables(arguments.tables, scans)
+        guessed: dict[int, tuple[str, str]] = {}
+        if arguments.guess_words:
+            guessed = guess_words(
+                scans,
+                load_template(arguments.template),
+                DatasetSettings(),
+                nphm_dataset.Recognition(open_encoder("dlib"), open_finder("dlib")),
+                load_stage_zero(TEMPLATE / "stage_zero.npz"),
+            )
+        write_tables(arguments.tables, scans, guessed)
         print(f"Fill in the tables in {arguments.tables}, then leave --write-tables out.")
         return
     table = expression_table(arguments.vocabulary)

@@ -9,7 +9,7 @@ in with a spreadsheet, and words left empty are left out of the captions.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,12 +59,23 @@ class Tables:
         return own or self.names.get((EVERYBODY, scan.expression)) or None
 
 
-def write_tables(folder: Path, scans: Sequence[Scan]) -> None:
-    """Write the first version of both tables. Raises UserError when one is there already."""
+def write_tables(
+    folder: Path, scans: Sequence[Scan], guessed: Mapping[int, tuple[str, str]] | None = None
+) -> None:
+    """Write the first version of both tables; guessed: gender and age of subjects.
+
+    Raises UserError when one is there already.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     subjects = sorted({scan.subject for scan in scans})
     people = [
-        [subject, "", "", "", "", "yes" if place % HELD_OUT_EVERY == 0 else "no"]
+        [
+            subject,
+            *(guessed or {}).get(subject, ("", "")),
+            "",
+            "",
+            "yes" if place % HELD_OUT_EVERY == 0 else "no",
+        ]
         for place, subject in enumerate(subjects)
     ]
     numbers = sorted({scan.expression for scan in scans})

@@ -10,6 +10,7 @@ import pytest
 from idto3d.assets import ASSETS, expression_names
 from idto3d.cli import main
 from idto3d.errors import UserError
+from idto3d.head.stage_zero import StageZero
 from idto3d.head.template import Template
 from idto3d.settings import HEAD_METRES
 from tests.backend.training.conftest import WITHOUT_ANNY
@@ -20,6 +21,7 @@ from idto3d.training import nphm_dataset  # noqa: E402  after the check that ann
 from idto3d.training.dataset import DatasetSettings, expression_table  # noqa: E402
 from idto3d.training.nphm import find_scans, placed, read_scan, shift_to_template  # noqa: E402
 from idto3d.training.nphm_tables import Subject, read_tables, write_tables  # noqa: E402
+from idto3d.training.nphm_words import guess_words  # noqa: E402
 from idto3d.training.shards import IMAGE_KINDS, open_dataset, read_shard  # noqa: E402
 
 # Where a scan lies in NPHM's frame, in its units (a quarter of a metre).
@@ -211,3 +213,25 @@ def test_command(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "--tables" in capsys.readouterr().err
     assert main([*words, "--tables", str(tmp_path / "t"), "--write-tables"]) == 0
     assert (tmp_path / "t" / "people.csv").is_file()
+
+
+def test_words_are_guessed_from_faces(tree: Path, template: Template, tmp_path: Path) -> None:
+    """Stage 0 here reads the colour: the redder half of a head makes it a middle-aged man."""
+    weights = np.zeros((4, 7), np.float32)
+    weights[3, -2:] = (0.0, 2.0)
+    weights[0, -2:] = (10.0, -10.0)
+    stage_zero = StageZero(np.full(3, 0.5), np.ones(3), weights, np.zeros(2))
+    recognition = nphm_dataset.Recognition(ColourEncoder(), whole_picture)
+    scans = find_scans(tree, "scan")
+    found = guess_words(scans, template, SETTINGS, recognition, stage_zero)
+    embedded = ColourEncoder().embed(np.full((1, 2, 2, 3), 0))
+    guess = stage_zero.guess(embedded)
+    assert (guess.gender_word(), guess.age_word()) == ("woman", "old")
+    assert set(found) == {17, 18}
+    assert all(gender in ("man", "woman") and age for gender, age in found.values())
+    folder = tmp_path / "guessed"
+    write_tables(folder, scans, found)
+    assert (folder / "people.csv").read_text().splitlines()[1] == f"17,{','.join(found[17])},,,yes"
+
+    unseen = nphm_dataset.Recognition(ColourEncoder(), lambda image: (0, ()))
+    assert guess_words(scans, template, SETTINGS, unseen, stage_zero) == {}

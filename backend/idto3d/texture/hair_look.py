@@ -99,10 +99,10 @@ def _hairline(
     middle &= positions[:, 2] > marks[27, 2] - 7 * cm
     found = []
     for view in seen:
-        ends = [_median([view], region) for region in (cheeks, crown)]
-        if ends[0] is None or ends[1] is None:
+        below, above = _median([view], cheeks), _median([view], crown)
+        if below is None or above is None:
             continue
-        skin, hair = (np.log(end + 0.05) for end in ends)
+        skin, hair = np.log(below + 0.05), np.log(above + 0.05)
         line = None
         for low in np.arange(HIGHEST - BAND, LOWEST - 1e-6, -BAND):
             band = middle & (height >= low) & (height < low + BAND) & (view.weight > 0.2)

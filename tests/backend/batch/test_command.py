@@ -137,7 +137,7 @@ def test_stop_ends_the_batch_with_a_checkpoint(tmp_path: Path, defaults: Request
         "sys.exit(cli.main(sys.argv[1:]))"
     )
     words = ["batch", str(tmp_path / "people.csv"), "--output", str(tmp_path / "out")]
-    words += ["--prior", str(defaults.prior), "--device", "cpu", "--set", "pause=0.1"]
+    words += ["--prior", str(defaults.prior), "--device", "cpu", "--set", "pause=0.5"]
     program = subprocess.Popen(
         [sys.executable, "-c", script, *words], stdout=subprocess.PIPE, text=True
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 import bpy
 
 from . import backend, generate, help, photos
-from .jobs import Job, JobState
+from .job_state import JobState
+from .jobs import Job
 from .properties import VERDICTS, SceneSettings, chosen_expressions
 from .questions import clock, forecast_lines, shortage
 from .scene import panels as scene_panels

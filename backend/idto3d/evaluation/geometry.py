@@ -14,6 +14,7 @@ import torch
 
 from idto3d.head.rigid_motion import RigidMotion, kabsch
 from idto3d.head.signed_distance import TriangleMesh
+from idto3d.head.template import CHIN, JAW_ENDS
 from idto3d.render.cameras import orbit, transform
 from idto3d.render.rasterize import rasterize
 from idto3d.settings import HEAD_METRES
@@ -21,7 +22,7 @@ from idto3d.settings import HEAD_METRES
 MILLIMETRES = 1000.0 * HEAD_METRES  # of one unit
 # Landmarks that exist as sharp features: all but the jaw line.
 INNER_LANDMARKS = slice(17, 68)
-JAW_ENDS, CHIN, BROWS = (0, 16), 8, slice(17, 27)
+BROWS = slice(17, 27)
 OUTER_EYES = (36, 45)
 # The outer corners of the eyes are 8.92 cm apart in a face of mean size (see `texture.paint`).
 # The hair begins about 4.6 such centimetres above the brows; the face here ends below that.
@@ -72,7 +73,7 @@ def face_vertices(vertices: np.ndarray, skin: np.ndarray, landmarks: np.ndarray)
     marks = vertices[landmarks]
     width = np.linalg.norm(marks[OUTER_EYES[0]] - marks[OUTER_EYES[1]])
     hairline = marks[BROWS, 1].mean() + FOREHEAD * width
-    ears = marks[list(JAW_ENDS), 2].mean()
+    ears = marks[JAW_ENDS, 2].mean()
     height, depth = vertices[:, 1], vertices[:, 2]
     return skin & (height > marks[CHIN, 1]) & (height < hairline) & (depth > ears)
 

@@ -7,7 +7,7 @@ A face centimetre is such that the outer corners of the eyes are 8.92 apart.
 import numpy as np
 
 from idto3d.head.outlines import polygon_distance
-from idto3d.head.template import EYE_LEFT, EYE_RIGHT, LIPS_OUTER
+from idto3d.head.template import CHIN, EYE_LEFT, EYE_RIGHT, JAW_ENDS, LIPS_OUTER
 
 # Codes of a head's pieces; a template has the first four (`template.PARTS`).
 SKIN, MOUTH, LEFT_EYE, RIGHT_EYE, TEETH = 0, 1, 2, 3, 4
@@ -86,8 +86,8 @@ def bare_face(positions: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     cm = face_centimetre(landmarks)
     height, across = positions[:, 1], positions[:, :2]
     brows = landmarks[[19, 24], 1].mean()
-    inside = (height > landmarks[8, 1] + 0.3 * cm) & (height < brows + 3.0 * cm)
-    inside &= positions[:, 2] > landmarks[[0, 16], 2].mean()
+    inside = (height > landmarks[CHIN, 1] + 0.3 * cm) & (height < brows + 3.0 * cm)
+    inside &= positions[:, 2] > landmarks[JAW_ENDS, 2].mean()
     for outline, margin in ((EYE_RIGHT, 0.9), (EYE_LEFT, 0.9), (LIPS_OUTER, 0.4)):
         inside &= polygon_distance(across, landmarks[outline, :2]) > margin * cm
     return inside

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import splu
 from idto3d.head.fit import PhotoFit
 from idto3d.head.photo_view import visible
 from idto3d.head.regions import SKIN, face_centimetre, hair_mask, smoothstep
-from idto3d.head.template import Template
+from idto3d.head.template import CHIN, JAW_ENDS, Template
 from idto3d.identity.intrinsic_images import IntrinsicImages, together
 from idto3d.render.normals import vertex_normals
 
@@ -91,7 +91,7 @@ def face_weight(template: Template, neutral: np.ndarray) -> np.ndarray:
     cm = face_centimetre(marks)
     skin = template.part.numpy() == SKIN
     hair = hair_mask(neutral, marks)
-    ears, chin = marks[[0, 16], 2].mean(), marks[8, 1]
+    ears, chin = marks[JAW_ENDS, 2].mean(), marks[CHIN, 1]
     front = smoothstep(ears - cm, ears + cm, neutral[:, 2])
     above = smoothstep(chin - 2 * cm, chin, neutral[:, 1])
     return skin * (1 - hair) * front * above

@@ -24,6 +24,7 @@ JAW, BROW_RIGHT, BROW_LEFT = slice(0, 17), slice(17, 22), slice(22, 27)
 NOSE_RIDGE, NOSE_BASE = slice(27, 31), slice(31, 36)
 EYE_RIGHT, EYE_LEFT = slice(36, 42), slice(42, 48)
 LIPS_OUTER, LIPS_INNER = slice(48, 60), slice(60, 68)
+JAW_ENDS, CHIN = [0, 16], 8  # before the ears, and the lowest
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from idto3d.head.regions import (
     face_centimetre,
     smoothstep,
 )
-from idto3d.head.template import Template
+from idto3d.head.template import JAW_ENDS, Template
 from idto3d.render.normals import vertex_normals
 from idto3d.render.occlusion import ambient_occlusion
 from idto3d.texture.hair_look import DEFAULT_HAIR, hair_look
@@ -32,7 +32,6 @@ from idto3d.texture.paint import Look, Paint, paint_head
 from idto3d.texture.shots import FACE, WHOLE_HEAD, Seen, Shot, see
 from idto3d.texture.skin_tone import skin_tone
 
-JAW_ENDS = (0, 16)  # landmarks, before the ears
 DEFAULT_IRIS = (0.3, 0.2, 0.13)
 # The share of the sky that reaches a fold, of so many rays; vertices exaggerate narrow ones.
 RAYS, DARKEST_FOLD = 24, 0.3
@@ -113,7 +112,7 @@ def hair_offset(
     # Ears stay free, and at the nape an outline may be a collar's as well.
     free = paint.hair * smoothstep(0.0, 0.6 * usual.max() + 1e-9, usual)
     above_ears = sight.positions[:, 1] > ear_centre(sight.marks)[0]
-    behind = sight.positions[:, 2] < sight.marks[list(JAW_ENDS), 2].mean()
+    behind = sight.positions[:, 2] < sight.marks[JAW_ENDS, 2].mean()
     outlines = [
         (shot.pose, shot.displacement, shot.images[WHOLE_HEAD])
         for shot in sight.shots
@@ -201,7 +200,7 @@ def _stray_on_ears(
     """
     centre, cm = ear_centre(marks), face_centimetre(marks)
     away = np.linalg.norm((positions[:, 1:] - centre) / cm / np.array([5.0, 3.0]), axis=1)
-    beside = smoothstep(0.93, 0.98, np.abs(positions[:, 0]) / np.abs(marks[[0, 16], 0]).mean())
+    beside = smoothstep(0.93, 0.98, np.abs(positions[:, 0]) / np.abs(marks[JAW_ENDS, 0]).mean())
     difference = np.abs(np.log((colour + 0.05) / (painted + 0.05))).max(axis=1)
     return beside * (1 - smoothstep(0.9, 1.1, away)) * smoothstep(0.2, 0.4, difference)
 

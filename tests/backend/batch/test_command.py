@@ -131,7 +131,7 @@ def test_killed_worker_is_said_and_resumed(tmp_path: Path, defaults: Request) ->
 def test_stop_ends_the_batch_with_a_checkpoint(tmp_path: Path, defaults: Request) -> None:
     """Ctrl-C reaches the batch alone here; the worker hears of it by the cancel file."""
     (tmp_path / "people.csv").write_text(HEADING + "Ada,a.jpg,,,\nBob,a.jpg,,,\n")
-    # Where the tests run in the background of a shell, SIGINT is ignored, and children inherit that.
+    # Where tests run in the background of a shell, SIGINT is ignored, and children inherit that.
     script = (
         "import signal, sys; from idto3d import cli; from idto3d.batch import command;"
         "signal.signal(signal.SIGINT, signal.default_int_handler);"

@@ -14,7 +14,7 @@ import torch
 
 from idto3d.head.rigid_motion import RigidMotion, kabsch
 from idto3d.head.signed_distance import TriangleMesh
-from idto3d.head.template import CHIN, JAW_ENDS
+from idto3d.head.template import CHIN, JAW_ENDS, OUTER_EYES
 from idto3d.render.cameras import orbit, transform
 from idto3d.render.rasterize import rasterize
 from idto3d.settings import HEAD_METRES
@@ -23,7 +23,6 @@ MILLIMETRES = 1000.0 * HEAD_METRES  # of one unit
 # Landmarks that exist as sharp features: all but the jaw line.
 INNER_LANDMARKS = slice(17, 68)
 BROWS = slice(17, 27)
-OUTER_EYES = (36, 45)
 # The outer corners of the eyes are 8.92 cm apart in a face of mean size (see `texture.paint`).
 # The hair begins about 4.6 such centimetres above the brows; the face here ends below that.
 FOREHEAD = 3.8 / 8.92

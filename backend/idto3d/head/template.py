@@ -25,6 +25,7 @@ NOSE_RIDGE, NOSE_BASE = slice(27, 31), slice(31, 36)
 EYE_RIGHT, EYE_LEFT = slice(36, 42), slice(42, 48)
 LIPS_OUTER, LIPS_INNER = slice(48, 60), slice(60, 68)
 JAW_ENDS, CHIN = [0, 16], 8  # before the ears, and the lowest
+OUTER_EYES = (36, 45)  # corners
 
 
 @dataclass(frozen=True)

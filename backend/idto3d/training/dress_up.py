@@ -10,9 +10,15 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter
 from torch import Tensor
 
-from idto3d.head.template import BROW_LEFT, BROW_RIGHT, EYE_LEFT, EYE_RIGHT, LIPS_INNER
+from idto3d.head.template import (
+    BROW_LEFT,
+    BROW_RIGHT,
+    EYE_LEFT,
+    EYE_RIGHT,
+    LIPS_INNER,
+    OUTER_EYES,
+)
 
-OUTER_EYES = (36, 45)
 TEETH_SHARE, FRINGE_SHARE, PLUCKED_SHARE = 0.7, 0.25, 0.3  # of the pictures
 # A mouth less open than so much of the outer eyes' distance shows no teeth.
 LEAST_OPEN = 0.03

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from idto3d.assets import ASSETS
-from idto3d.head.template import load_template
+from idto3d.head.template import OUTER_EYES, load_template
 from idto3d.identity.landmarks import CHIP_SIZE, WEIGHTS, LandmarkNet
 from idto3d.identity.layers import read_weights
 from idto3d.training import regression
@@ -29,7 +29,6 @@ LEARNING_RATE = 3e-3
 # square (Seitzer et al., "On the pitfalls of heteroscedastic uncertainty estimation", ICLR 2022).
 BETA = 0.5
 HELD_OUT_PEOPLE = 20
-OUTER_EYES = (36, 45)
 
 
 def loss_of(points: Tensor, log_variance: Tensor, truth: Tensor) -> Tensor:

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training the compact prior's autoencoder on photographs, normals, albedo and hints alike."""
+"""Training the compact prior's autoencoder on photographs, normals, albedo and hints alike.
+
+The decoder can be trained further alone: latents, and all networks that were trained on them, stay
+as they are.
+"""
 
 import dataclasses
 import json
@@ -12,7 +16,7 @@ import torch.nn.functional as F
 
 from idto3d.errors import UserError
 from idto3d.prior.layout import write_autoencoder
-from idto3d.prior.patch_autoencoder import PatchAutoencoder
+from idto3d.prior.patch_autoencoder import PatchAutoencoder, read_autoencoder
 from idto3d.training.checkpoint import Counters, has_state, load_state, save_state
 from idto3d.training.ema import MovingAverage
 from idto3d.training.loop import make_accelerator, train_loop
@@ -26,6 +30,8 @@ from idto3d.training.shards import (
 )
 from idto3d.training.sheets import save_sheet
 
+DETAIL_SIZE = 9  # pixels, square: larger than a pupil
+
 
 def make_autoencoder(settings: AutoencoderSettings) -> PatchAutoencoder:
     """A fresh autoencoder; images in [-1, 1], unscaled latents."""
@@ -34,6 +40,13 @@ def make_autoencoder(settings: AutoencoderSettings) -> PatchAutoencoder:
         channels=settings.channels,
         sample_size=settings.image_size,
     )
+
+
+def detail(images: torch.Tensor) -> torch.Tensor:
+    """(B, 1, H, W): how far pixels of images (B, 3, H, W) are from the mean around them."""
+    room = DETAIL_SIZE // 2
+    around = F.avg_pool2d(F.pad(images, (room,) * 4, mode="replicate"), DETAIL_SIZE, 1)
+    return (images - around).abs().mean(dim=1, keepdim=True)
 
 
 def finite_difference_loss(image: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
@@ -52,8 +65,9 @@ def autoencoder_loss(
     truth = images * 2 - 1
     posterior = model.encode(truth).latent_dist
     output = model.decode(posterior.mean + posterior.std * noise).sample
-    error = (output - truth).abs().mean()
-    gradient = finite_difference_loss(output, truth)
+    weight = 1 + settings.detail_weight * detail(truth)
+    error = (weight * (output - truth)).abs().mean()
+    gradient = finite_difference_loss(weight * output, weight * truth)
     coarse = F.avg_pool2d(output - truth, 4).abs().mean()
     kl = posterior.kl().mean()
     loss = (
@@ -106,13 +120,19 @@ def measure_scale(model: PatchAutoencoder, images: torch.Tensor) -> float:
 
 
 def train_autoencoder(
-    dataset: Dataset, output: Path, settings: TrainingSettings, resume: bool
+    dataset: Dataset,
+    output: Path,
+    settings: TrainingSettings,
+    resume: bool,
+    stage: str = "autoencoder",
 ) -> Counters:
-    """Train or go on training `output/vae`; the state is in `output/training/autoencoder`.
+    """Train or go on training `output/vae`; the state is in `output/training/<stage>`.
 
-    Raises UserError when a state is there and `resume` is False, or the image sizes differ.
+    stage: "autoencoder", or "decoder", which begins with the autoencoder that is there. Raises
+    UserError when a state is there and `resume` is False, the image sizes differ, or there is no
+    autoencoder whose decoder could be trained.
     """
-    folder = output / "training" / "autoencoder"
+    folder = output / "training" / stage
     if has_state(folder) and not resume:
         raise UserError(f"{folder} holds a training state. Add --resume or choose another folder.")
     if dataset.image_size != settings.autoencoder.image_size:
@@ -123,8 +143,8 @@ def train_autoencoder(
     run, shape = settings.run, settings.autoencoder
     accelerator = make_accelerator(run)
     torch.manual_seed(run.seed)
-    model = make_autoencoder(shape)
-    parameters = dict(model.named_parameters())
+    model = make_autoencoder(shape) if stage == "autoencoder" else _open_decoder(output)
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(
         parameters.values(), lr=run.learning_rate, weight_decay=run.weight_decay
     )
@@ -160,8 +180,9 @@ def train_autoencoder(
         save_state(folder, counters, parameters, average, optimizer.optimizer, generator)
         (folder / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1))
         with average.applied():
-            scale = measure_scale(model, torch.cat(list(pictures.values())))
-            model.register_to_config(scaling_factor=scale)
+            if stage == "autoencoder":
+                scale = measure_scale(model, torch.cat(list(pictures.values())))
+                model.register_to_config(scaling_factor=scale)
             write_autoencoder(output, model)
 
     def sheet() -> bool:
@@ -174,12 +195,23 @@ def train_autoencoder(
             [F.mse_loss(a, b.clamp(0, 1)) for a, b in zip(rows[::2], rows[1::2], strict=True)]
         )
         decibels = [round(float(value), 1) for value in -10 * errors.log10()]
-        print(f"autoencoder: PSNR {dict(zip(pictures, decibels, strict=True))} dB", flush=True)
+        print(f"{stage}: PSNR {dict(zip(pictures, decibels, strict=True))} dB", flush=True)
         save_sheet(folder / f"sheet-{counters.samples:08d}.png", rows)
         return False
 
-    train_loop(accelerator, run, folder, "autoencoder", counters, optimizer, step, save, sheet)
+    train_loop(accelerator, run, folder, stage, counters, optimizer, step, save, sheet)
     return counters
+
+
+def _open_decoder(output: Path) -> PatchAutoencoder:
+    """The autoencoder of `output` with its encoder at rest. Raises UserError without one."""
+    if not (output / "vae" / "config.json").is_file():
+        raise UserError(f"{output} has no autoencoder yet. Run `idto3d train autoencoder` first.")
+    model = read_autoencoder(output / "vae")
+    if not isinstance(model, PatchAutoencoder):
+        raise UserError(f"The autoencoder of {output} is not ours. Its decoder stays as it is.")
+    model.encoder.requires_grad_(False)
+    return model.float().train()
 
 
 class _Loss(torch.nn.Module):

@@ -6,6 +6,7 @@ adapters to learn; the caption names the kind of image.
 """
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from idto3d.errors import UserError
 from idto3d.prior.condition import PHRASE_OF_KIND
 from idto3d.prior.denoiser import NoiseSchedule
 from idto3d.prior.layout import write_conditioning, write_scheduler, write_text_encoder, write_unet
-from idto3d.prior.manifest import Manifest, file_digest, write_manifest
+from idto3d.prior.manifest import Manifest, write_manifest
 from idto3d.prior.patch_autoencoder import Autoencoder, read_autoencoder
 from idto3d.training.batches import Sampler
 from idto3d.training.checkpoint import Counters, has_state
@@ -138,7 +139,7 @@ def open_autoencoder(output: Path) -> Autoencoder:
 
 
 def open_store(dataset: Dataset, output: Path, autoencoder: Autoencoder) -> LatentStore:
-    """The latent cache of `output`; another autoencoder means another cache folder."""
+    """The latent cache of `output`; another encoder means another cache folder."""
     scale = autoencoder.config.scaling_factor
     device = autoencoder.device
 
@@ -148,8 +149,17 @@ def open_store(dataset: Dataset, output: Path, autoencoder: Autoencoder) -> Late
     def decode(latents: torch.Tensor) -> torch.Tensor:
         return autoencoder.decode(latents.to(device) / scale).sample / 2 + 0.5
 
-    digest = file_digest(output / "vae" / "diffusion_pytorch_model.safetensors")[:12]
+    digest = encoder_digest(autoencoder)[:12]
     return LatentStore(dataset, output / "training" / "latents" / digest, encode, decode)
+
+
+def encoder_digest(autoencoder: Autoencoder) -> str:
+    """SHA-256 of what decides about latents; the decoder may be trained further."""
+    digest = hashlib.sha256()
+    for name, value in sorted(autoencoder.state_dict().items()):
+        if name.startswith(("encoder.", "quant_conv.")):
+            digest.update(name.encode() + value.cpu().float().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def captions_of(dataset: Dataset) -> list[str]:

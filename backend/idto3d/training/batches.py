@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from idto3d.prior.condition import name_kind
 from idto3d.prior.identity import arrange_photos
+from idto3d.training.importance import loss_weight
 from idto3d.training.latents import LatentStore
 from idto3d.training.settings import DiffusionSettings
 from idto3d.training.shards import is_held_out
@@ -29,6 +30,7 @@ class Batch:
     identity_keep: torch.Tensor  # (B, 1, 1) 0 or 1
     expression: torch.Tensor  # (B,) int64, index in the vocabulary
     expression_keep: torch.Tensor  # (B, 1, 1) 0 or 1
+    weight: torch.Tensor  # (B, 1, h, w) of the loss, mean 1
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
@@ -83,7 +85,15 @@ class Sampler:
             identity_keep=(~drop_identity).float().view(-1, 1, 1),
             expression=torch.from_numpy(self.store.labels["expression"][rows]).long(),
             expression_keep=(~drop_expression).float().view(-1, 1, 1),
+            weight=self.weight(rows, clean.shape[-1]),
         )
+
+    def weight(self, rows: np.ndarray, cells: int) -> torch.Tensor:
+        """(B, 1, cells, cells) of the loss."""
+        labels = self.store.labels
+        marks = torch.from_numpy(labels["landmarks"][rows]).float()
+        yaw = torch.from_numpy(labels["yaw"][rows]).float()
+        return loss_weight(marks, yaw, self.store.dataset.image_size, cells)
 
     def origin(self, hint: torch.Tensor, kinds: Sequence[str]) -> torch.Tensor:
         """The hint where normals are denoised as their difference from it, zero elsewhere."""

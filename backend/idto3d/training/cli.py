@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`idto3d train autoencoder|base|geometry|albedo`: the compact prior's training stages."""
+"""`idto3d train autoencoder|decoder|base|geometry|albedo`: the compact prior's training stages."""
 
 import argparse
 import dataclasses
@@ -16,7 +16,7 @@ from idto3d.training.base import train_base
 from idto3d.training.settings import RunSettings, TrainingSettings
 from idto3d.training.shards import open_dataset
 
-STAGES = ("autoencoder", "base", "geometry", "albedo")
+STAGES = ("autoencoder", "decoder", "base", "geometry", "albedo")
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -49,6 +49,7 @@ def fill_parser(parser: argparse.ArgumentParser) -> None:
 # Where a stage wants another default than RunSettings.
 _STAGE_DEFAULTS: dict[str, dict[str, float]] = {
     "autoencoder": {"learning_rate": 1e-3, "batch_size": 12},
+    "decoder": {"batch_size": 16},
 }
 
 
@@ -77,8 +78,8 @@ def run(args: argparse.Namespace) -> int:
     """Run one stage; returns the exit code. Raises UserError for bad input."""
     dataset = open_dataset(args.data)
     settings = settings_from(args)
-    if args.stage == "autoencoder":
-        train_autoencoder(dataset, args.output, settings, args.resume)
+    if args.stage in ("autoencoder", "decoder"):
+        train_autoencoder(dataset, args.output, settings, args.resume, args.stage)
         return 0
     if args.stage == "base":
         train_base(dataset, args.output, settings, args.resume, expression_texts())

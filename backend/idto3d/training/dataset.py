@@ -2,7 +2,8 @@
 """Build the training set: shards of pictures of synthetic people, and their identity embeddings.
 
 A shard holds M samples: photo, normal, albedo and hint pictures (M,S,S,3) uint8, person (M,)
-int32, expression (M,) int16, caption (M,) text, yaw and pitch (M,) degrees, close_up (M,) bool.
+int32, expression (M,) int16, caption (M,) text, yaw and pitch (M,) degrees, close_up (M,) bool, and
+landmarks (M,68,2) float32, pixels of the hint's.
 `identities.npz` holds embedding (P,E,128) from *other* pictures of each person, held_out (P,)
 bool, and coefficients (P,I), tone (P,3) for stage 0. Several builders may write side by side.
 """
@@ -119,6 +120,7 @@ def render_person(
         "yaw": cameras.yaw.numpy(),
         "pitch": cameras.pitch.numpy(),
         "close_up": cameras.close_up.numpy(),
+        "landmarks": screen_points(hints[:, fine.landmarks], cameras, settings.image_size),
     }
 
 

@@ -114,7 +114,7 @@ def make_scheduler(settings: DiffusionSettings) -> DDPMScheduler:
 def diffusion_loss(
     denoiser: nn.Module, batch: Batch, schedule: NoiseSchedule, kind: str, snr_gamma: float
 ) -> torch.Tensor:
-    """Min-SNR weighted squared error (Hang et al. 2023, section 3.4) -> ().
+    """Min-SNR weighted squared error (Hang et al. 2023, section 3.4), more where it counts -> ().
 
     kind "v_prediction" or "epsilon": the weight of the clean image's error is min(SNR, gamma) in
     both.
@@ -128,4 +128,5 @@ def diffusion_loss(
         target, weight = alpha * batch.noise - sigma * clean, 1 / (snr + 1)
     else:
         target, weight = batch.noise, 1 / snr
-    return (weight * snr.clamp(max=snr_gamma) * (output - target).square()).mean()
+    weight = weight * snr.clamp(max=snr_gamma) * batch.weight
+    return (weight * (output - target).square()).mean()

@@ -12,7 +12,7 @@ import torch
 from idto3d.training.shards import IMAGE_KINDS, Dataset, Identities, read_shard
 
 Code = Callable[[torch.Tensor], torch.Tensor]
-_LABELS = ("person", "expression", "caption", "yaw", "pitch", "close_up")
+_LABELS = ("person", "expression", "caption", "yaw", "pitch", "close_up", "landmarks")
 _ENCODE_BATCH = 32
 
 

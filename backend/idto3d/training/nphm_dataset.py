@@ -22,7 +22,7 @@ from idto3d.prior.captions import view_words
 from idto3d.render.cameras import Cameras, orbit, sample_cameras
 from idto3d.render.normals import supersampled_normals
 from idto3d.texture.paint import Paint
-from idto3d.training.dataset import DatasetSettings, merge, save_arrays
+from idto3d.training.dataset import DatasetSettings, merge, save_arrays, screen_points
 from idto3d.training.nphm import (
     Scan,
     ScanMesh,
@@ -187,6 +187,7 @@ def render_subject(
         kind: np.zeros((settings.views, settings.image_size, settings.image_size, 3), np.uint8)
         for kind in kinds
     }
+    landmarks = np.zeros((settings.views, len(template.landmarks), 2), np.float32)
     for index, mesh in enumerate(meshes):
         rows = np.flatnonzero(chosen == index)
         if not len(rows):
@@ -200,6 +201,8 @@ def render_subject(
         ))  # fmt: skip
         for kind, images in zip(kinds, shown, strict=True):
             pictures[kind][rows] = _pixels(images)
+        marks = hint[template.landmarks].expand(len(rows), -1, -1)
+        landmarks[rows] = screen_points(marks, some, settings.image_size)
     captions = [
         subject.caption(view_words(float(y), float(p), bool(c)), (random.random(4) < 0.75).tolist())
         for y, p, c in zip(cameras.yaw, cameras.pitch, cameras.close_up, strict=True)
@@ -212,6 +215,7 @@ def render_subject(
         "yaw": cameras.yaw.numpy(),
         "pitch": cameras.pitch.numpy(),
         "close_up": cameras.close_up.numpy(),
+        "landmarks": landmarks,
     }
 
 

@@ -38,6 +38,7 @@ class AutoencoderSettings:
     kl_weight: float = 1e-6  # Rombach et al. 2022, appendix G: a light pull, not a bottleneck
     gradient_weight: float = 1.0  # L1 of finite differences: sharp eyelids and lips
     coarse_weight: float = 0.5  # L1 of the 4 x 4 averages: right colours
+    detail_weight: float = 12.0  # more for pixels unlike those around them: eyes, brows, lips
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,7 @@ class Validation:
             identity_keep=ones,
             expression=batch.expression,
             expression_keep=ones,
+            weight=batch.weight,
         )
         return whole.to(self.denoiser.unet.device)
 

@@ -143,3 +143,27 @@ def test_loss_weighs_the_clean_images_error(sampler: Sampler, kind: str) -> None
     expected = ((alpha / sigma).square().clamp(max=5) * error**2).mean()
     loss = diffusion_loss(denoiser, batch, schedule, kind, 5.0)  # type: ignore[arg-type]
     torch.testing.assert_close(loss, expected, rtol=1e-3, atol=0)
+
+
+def test_loss_counts_errors_by_the_weight_of_their_cell(sampler: Sampler) -> None:
+    rows = sampler.rows(held_out=False)[:4]
+    batch = sampler.draw(rows, torch.Generator().manual_seed(0))
+    schedule = NoiseSchedule.from_cumulative(torch.linspace(0.999, 0.01, 1000))
+    half = torch.zeros_like(batch.weight)
+    half[..., : half.shape[-1] // 2] = 1.0
+
+    class Wrong(torch.nn.Module):
+        """Right on the left half, wrong on the right."""
+
+        def forward(self, noisy: torch.Tensor, batch: Batch) -> torch.Tensor:
+            alpha, sigma = schedule.at(batch.timesteps, noisy)
+            target = alpha * batch.noise - sigma * (batch.clean - batch.origin)
+            return target + (1 - half)
+
+    def loss(weight: torch.Tensor) -> float:
+        own = dataclasses.replace(batch, weight=weight)
+        return float(diffusion_loss(Wrong(), own, schedule, "v_prediction", 5.0))
+
+    assert loss(half) == pytest.approx(0.0, abs=1e-9)
+    assert loss(1 - half) == pytest.approx(loss(torch.ones_like(half)), rel=1e-5)
+    assert loss(torch.ones_like(half)) > 0.01

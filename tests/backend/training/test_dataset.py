@@ -25,7 +25,7 @@ from idto3d.training.dataset import DatasetSettings, build, screen_points  # noq
 
 VOCABULARY = ASSETS / "expressions.json"
 SETTINGS = DatasetSettings(image_size=32, views=2, embeddings=2, embedding_size=160, held_out=1)
-KEYS = (*IMAGE_KINDS, "person", "expression", "caption", "yaw", "pitch", "close_up")
+KEYS = (*IMAGE_KINDS, "person", "expression", "caption", "yaw", "pitch", "close_up", "landmarks")
 
 
 @pytest.fixture(scope="module")

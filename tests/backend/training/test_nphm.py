@@ -140,7 +140,16 @@ def test_shards_that_training_reads(
     assert opened.identities().held_out.tolist() == [False, True]
     assert opened.identities().embedding.shape == (2, 2, 3)
     first, second = opened.shards()
-    keys = (*IMAGE_KINDS, "person", "expression", "caption", "yaw", "pitch", "close_up")
+    keys = (
+        *IMAGE_KINDS,
+        "person",
+        "expression",
+        "caption",
+        "yaw",
+        "pitch",
+        "close_up",
+        "landmarks",
+    )
     rows = read_shard(first, keys)
     for kind in IMAGE_KINDS:
         assert rows[kind].shape == (4, 32, 32, 3) and rows[kind].std() > 5, kind

@@ -4,6 +4,7 @@
 import argparse
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from PIL import Image
 
 from idto3d.errors import UserError
 from idto3d.prior.load import load_prior
+from idto3d.prior.patch_autoencoder import Autoencoder
 from idto3d.prior.random_prior import write_random_prior
 from idto3d.training import cli
 from idto3d.training.adapters import train_adapter
 from idto3d.training.autoencoder import train_autoencoder
-from idto3d.training.base import train_base
+from idto3d.training.base import encoder_digest, open_autoencoder, train_base
 from idto3d.training.settings import (
     AutoencoderSettings,
     DenoiserSettings,
@@ -94,6 +96,38 @@ def test_autoencoder_learns(trained: Path) -> None:
     decoded = prior.decode(prior.encode(ramp))
     inner = torch.stack([ramp[..., 4:-4].flatten(), decoded[..., 4:-4].flatten()])
     assert torch.corrcoef(inner)[0, 1] > 0.5
+
+
+def test_decoder_is_trained_alone(trained: Path, dataset: Dataset, tmp_path: Path) -> None:
+    output = tmp_path / "prior"
+    shutil.copytree(trained / "vae", output / "vae")
+    before = open_autoencoder(output)
+    with np.load(dataset.shards()[0]) as shard:
+        images = torch.from_numpy(shard["normal"][:16]).permute(0, 3, 1, 2).float() / 255 * 2 - 1
+
+    @torch.no_grad()
+    def latents(autoencoder: Autoencoder) -> torch.Tensor:
+        return autoencoder.encode(images).latent_dist.mean
+
+    @torch.no_grad()
+    def error(autoencoder: Autoencoder) -> float:
+        return float((autoencoder.decode(latents(autoencoder)).sample - images).abs().mean())
+
+    train_autoencoder(dataset, output, tiny_settings(400), resume=False, stage="decoder")
+    after = open_autoencoder(output)
+    assert encoder_digest(after) == encoder_digest(before)
+    assert after.config.scaling_factor == before.config.scaling_factor
+    assert torch.equal(
+        after.encode(images).latent_dist.mean, before.encode(images).latent_dist.mean
+    )
+    assert error(after) < 0.95 * error(before)
+    with pytest.raises(UserError, match="holds a training state"):
+        train_autoencoder(dataset, output, tiny_settings(400), resume=False, stage="decoder")
+
+
+def test_decoder_without_autoencoder_is_explained(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Run `idto3d train autoencoder` first"):
+        train_autoencoder(dataset, tmp_path, tiny_settings(4), resume=False, stage="decoder")
 
 
 def test_adapter_phases_train_what_they_should(trained: Path) -> None:

@@ -63,4 +63,5 @@ def _draw_shard(
         "yaw": np.zeros(count, np.float32),
         "pitch": np.zeros(count, np.float32),
         "close_up": np.zeros(count, bool),
+        "landmarks": np.full((count, 68, 2), size / 2 - 0.5, np.float32),
     }

@@ -130,6 +130,7 @@ def step_rows(
             "geometry calls": DenoiserCalls(shape, geometry.views),
             "texture calls": DenoiserCalls(albedo, texture.views),
             "geometry, extracted": GeometryStep(subject, geometry, shape, wrapped=False),
+            "geometry, coarse": GeometryStep(subject, geometry, shape, wrapped=False, coarse=True),
             "texture, albedo": TextureStep(subject, texture, albedo, albedo_only=True),
             "texture, materials": TextureStep(subject, texture, albedo, albedo_only=False),
         },
@@ -137,7 +138,8 @@ def step_rows(
         warm_up=5,
     )
     calls = "compiled denoiser pair" if compiled else "denoiser pair"
-    for name in ("geometry, extracted", "texture, albedo", "texture, materials"):
+    kinds = ("geometry, extracted", "geometry, coarse", "texture, albedo", "texture, materials")
+    for name in kinds:
         against = seconds[f"{name.partition(',')[0]} calls"]
         yield Row(f"step / {calls}: {name}", seconds[name], against, goal=STEP_GOAL)
 

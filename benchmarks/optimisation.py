@@ -25,6 +25,7 @@ def over_denoiser(subject: Subject, clock: Clock, repetitions: int) -> Iterator[
             "texture calls": DenoiserCalls(albedo, texture.views),
             "extracted": GeometryStep(subject, geometry, shape, wrapped=False),
             "wrapped": GeometryStep(subject, geometry, shape, wrapped=True),
+            "coarse": GeometryStep(subject, geometry, shape, wrapped=False, coarse=True),
             "diffuse": TextureStep(subject, texture, albedo, albedo_only=True),
             "material": TextureStep(subject, texture, albedo, albedo_only=False),
         },
@@ -43,6 +44,8 @@ def over_denoiser(subject: Subject, clock: Clock, repetitions: int) -> Iterator[
         for kind, _ in kinds:
             yield Row(f"{name}, {kind}", seconds[kind], calls)
         print(f"The draft's {steps[stage]} {stage} steps take {steps[stage] * mean:.0f} s.")
+    yield Row("geometry step / its denoiser calls, extracted, small pictures",
+              seconds["coarse"], seconds["geometry calls"])  # fmt: skip
 
 
 def over_one_expression(prior: Path, clock: Clock, repetitions: int) -> Iterator[Row]:

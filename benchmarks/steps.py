@@ -84,9 +84,15 @@ class GeometryStep:
     """One step of `generate.optimise_geometry` a call."""
 
     def __init__(
-        self, subject: Subject, settings: GeometrySettings, guide: Guide, wrapped: bool
+        self,
+        subject: Subject,
+        settings: GeometrySettings,
+        guide: Guide,
+        wrapped: bool,
+        coarse: bool = False,
     ) -> None:
-        self.settings, self.guide, self.wrapped = settings, guide, wrapped
+        """coarse: with small pictures and the linear encoder, as up to `coarse_until`."""
+        self.settings, self.guide, self.wrapped, self.coarse = settings, guide, wrapped, coarse
         self.subject = subject
         self.head = subject.head(settings)
         self.optimizer = torch.optim.Adam(
@@ -103,10 +109,10 @@ class GeometryStep:
         cameras = cameras.to(device)
         chosen = self.draw()
         surface = self.head.wrapped(chosen) if self.wrapped else self.head.extracted(chosen)
+        size = self.guide.coarse_size if self.coarse else self.guide.image_size
         images, _ = camera_normals_image(
-            surface.posed(), surface.faces, cameras, self.guide.image_size,
-            partners=surface.partners,
-        )  # fmt: skip
+            surface.posed(), surface.faces, cameras, size, partners=surface.partners
+        )
         distilled = self.guide.gradient(
             images,
             cameras,
@@ -114,6 +120,7 @@ class GeometryStep:
             torch.full((settings.views,), TIMESTEP),
             self.generator,
             DistillationSettings(settings.guidance_scale, settings.weighting),
+            self.coarse,
         )
         roughness, size = self.head.regularization(surface)
         loss = distilled.loss + settings.smoothness * roughness + settings.anchor * size

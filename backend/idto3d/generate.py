@@ -260,13 +260,14 @@ def optimise_geometry(run: Run, start: Start) -> HeadModel:
             settings.views, len(start.expressions), settings.neutral_share, generator
         )
         surface = head.wrapped(chosen) if progress >= settings.wrap_from else head.extracted(chosen)
+        coarse = progress < settings.coarse_until
         images, _ = camera_normals_image(
-            surface.posed(), surface.faces, cameras.to(run.device), guide.image_size,
-            partners=surface.partners,
+            surface.posed(), surface.faces, cameras.to(run.device),
+            guide.coarse_size if coarse else guide.image_size, partners=surface.partners,
         )  # fmt: skip
         timesteps = draw_timesteps(phases, progress, settings.views, generator)
         distilled = guide.gradient(
-            images, cameras.to(run.device), chosen, timesteps, generator, distillation
+            images, cameras.to(run.device), chosen, timesteps, generator, distillation, coarse
         )
         roughness, size = head.regularization(surface)
         loss = distilled.loss + settings.smoothness * roughness + settings.anchor * size

@@ -12,11 +12,15 @@ import torch
 from torch import Tensor
 
 from idto3d.prior.captions import portrait_caption, view_words
+from idto3d.prior.linear_encoder import CELL, LinearEncoder, fit_linear_encoder
 from idto3d.prior.load import Prior
 from idto3d.prior.memory import MemoryPlan
 from idto3d.prior.score_distillation import Distillation, DistillationSettings, distill
-from idto3d.render.cameras import Cameras
+from idto3d.render.cameras import Cameras, sample_cameras
 from idto3d.render.normals import supersampled_normals, vertex_normals
+
+LATENT_FACTOR = 8  # pixels of a picture along a latent cell
+FITTED_VIEWS = 48  # that the linear encoder is fitted to
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,26 @@ class Guide:
         """(K,V,3) of the hint, which stays as it is."""
         return vertex_normals(self.hint, self.hint_faces)
 
+    @property
+    def coarse_size(self) -> int:
+        """Pixels along the pictures of the coarse phase."""
+        return self.image_size // LATENT_FACTOR * CELL
+
+    @cached_property
+    def linear_encoder(self) -> LinearEncoder:
+        """Fitted to the autoencoder on pictures of the neutral hint; the same each time."""
+        cameras = sample_cameras(FITTED_VIEWS, torch.Generator().manual_seed(0), 0.4)
+        device = self.hint.device
+        pictures = supersampled_normals(
+            self.hint[0].expand(FITTED_VIEWS, -1, -1), self.hint_faces, cameras.to(device),
+            self.image_size, normals=self.hint_normals[:1].expand(FITTED_VIEWS, -1, -1),
+        )  # fmt: skip
+        return fit_linear_encoder(self._encode_some, pictures.movedim(-1, 1))
+
+    def _encode_some(self, pictures: Tensor) -> Tensor:
+        """Latents of pictures (N,3,H,W), a few at a time."""
+        return torch.cat([self.prior.encode(some) for some in pictures.split(4)])
+
     def gradient(
         self,
         images: Tensor,
@@ -67,8 +91,11 @@ class Guide:
         timesteps: Tensor,
         generator: torch.Generator,
         settings: DistillationSettings,
+        coarse: bool = False,
     ) -> Distillation:
         """Score distillation on images (B,H,W,3) of expressions `chosen` (B,) from `cameras`.
+
+        coarse: the images have `coarse_size`, and latents come from the linear encoder.
 
         With the plan's micro-batches the gradient on the images is found a few at a time; the loss
         then has the same value and the same gradient.
@@ -76,14 +103,14 @@ class Guide:
         settings = dataclasses.replace(settings, split_branches=self.plan.split_branches)
         size = self.plan.micro_batch or len(images)
         if size >= len(images):
-            return self._gradient(images, cameras, chosen, timesteps, generator, settings)
+            return self._gradient(images, cameras, chosen, timesteps, generator, settings, coarse)
         pictures = images.detach().requires_grad_()
         parts: list[Distillation] = []
         for start in range(0, len(images), size):
             rows = torch.arange(start, min(start + size, len(images)))
             part = self._gradient(
                 pictures[rows], cameras[rows.to(cameras.yaw.device)], chosen[rows],
-                timesteps[rows], generator, settings,
+                timesteps[rows], generator, settings, coarse,
             )  # fmt: skip
             # A part's loss is a mean over its own pictures.
             (part.loss * (len(rows) / len(images))).backward()
@@ -107,9 +134,11 @@ class Guide:
         timesteps: Tensor,
         generator: torch.Generator,
         settings: DistillationSettings,
+        coarse: bool,
     ) -> Distillation:
         """All pictures at once."""
-        latents = self.prior.encode(images.movedim(-1, 1))
+        encode = self.linear_encoder.encode if coarse else self.prior.encode
+        latents = encode(images.movedim(-1, 1))
         captions = [
             portrait_caption(view_words(float(y), float(p), bool(c)), self.person, self.traits)
             for y, p, c in zip(cameras.yaw, cameras.pitch, cameras.close_up, strict=True)
@@ -120,10 +149,10 @@ class Guide:
         hint_latents = None
         if self.prior.manifest.spatial_hint:
             pictures = supersampled_normals(
-                self.hint[chosen], self.hint_faces, cameras, self.image_size,
+                self.hint[chosen], self.hint_faces, cameras, images.shape[1],
                 normals=self.hint_normals[chosen],
             )  # fmt: skip
-            hint_latents = self.prior.encode(pictures.movedim(-1, 1))
+            hint_latents = encode(pictures.movedim(-1, 1))
         return distill(
             self.prior,
             latents,

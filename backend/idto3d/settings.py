@@ -21,6 +21,7 @@ class GeometrySettings:
     lattice_resolution: int = 64  # cells of the tetrahedral lattice along the cube
     iterations: int = 100  # optimisation steps
     wrap_from: float = 0.2  # share of the steps after which the wrapped template is rendered
+    coarse_until: float = 0.0  # share of the steps with small pictures, see `prior.linear_encoder`
     views: int = 2  # pictures a step, each with its own camera and expression
     neutral_share: float = 0.4  # of the pictures that show the neutral face
     learning_rate: float = 2e-3  # Adam, canonical and deformation field

@@ -157,6 +157,20 @@ def test_last_steps_may_have_a_prior_of_their_own(
 
 
 @pytest.mark.usefixtures("no_overview")
+def test_first_steps_may_show_small_pictures(
+    finished: tuple[JobFolder, Recorder], materials: Path
+) -> None:
+    folder = make_tiny_job(
+        materials / "coarse", materials, overrides={**TINY, "geometry.coarse_until": 0.5}
+    )
+    generate(folder.read_request(), folder, Recorder())
+    plain, coarse = surface_of(finished[0]), surface_of(folder)
+    assert plain["canonical"].shape == coarse["canonical"].shape
+    moved = np.abs(plain["canonical"] - coarse["canonical"]).max()
+    assert 1e-6 < moved < 0.02
+
+
+@pytest.mark.usefixtures("no_overview")
 def test_other_seed_other_head(finished: tuple[JobFolder, Recorder], materials: Path) -> None:
     other = make_tiny_job(materials / "other", materials, seed=4)
     generate(other.read_request(), other, Recorder())

@@ -97,6 +97,32 @@ def test_gradient_has_the_latents_shape_and_reaches_the_picture(
     assert images.grad is not None and images.grad.abs().amax(dim=(1, 2, 3)).min() > 0
 
 
+def test_small_pictures_give_latents_of_the_same_size(guide: Guide, cameras: Cameras) -> None:
+    """And the linear encoder is the same each time, as a run that goes on needs it."""
+    size = guide.coarse_size
+    assert size < guide.image_size
+    images, _ = camera_normals_image(guide.hint[0] * 1.1, guide.hint_faces, cameras, size)
+    images.requires_grad_()
+    again = dataclasses.replace(guide)
+    assert torch.equal(again.linear_encoder.weight, guide.linear_encoder.weight)
+    results = []
+    for each in (guide, dataclasses.replace(guide, plan=MemoryPlan(micro_batch=1))):
+        distilled = each.gradient(
+            images,
+            cameras,
+            torch.tensor([0, 1]),
+            torch.tensor([400, 400]),
+            torch.Generator().manual_seed(1),
+            SETTINGS,
+            coarse=True,
+        )
+        results.append((distilled.gradient, *torch.autograd.grad(distilled.loss, images)))
+    assert results[0][0].shape == (2, 4, 8, 8)
+    assert results[0][1].abs().amax(dim=(1, 2, 3)).min() > 0
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
 def test_everything_told_counts(guide: Guide, cameras: Cameras) -> None:
     """Expression (by its name and by its hint), identity, person and traits all change it."""
     plain = gradient_of(guide, cameras, [0, 0])

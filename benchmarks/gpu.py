@@ -96,8 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"{encoder_agreement(prior, device):.3f}"
             )
         if not options.no_heads:
-            head_rows, memory = measure_heads(prior, Path(scratch), options.vram, run_head)
+            head_rows, lines = measure_heads(prior, Path(scratch), options.vram, run_head)
             rows += head_rows
+            memory += lines
     print()
     print(format_table(rows))
     print("\n".join(memory))

@@ -196,7 +196,7 @@ def scenarios(folder: Path, mock: MockBackend) -> dict[str, Any]:
             artist.follow(lambda: artist.job().state.step == 4)
             later = time.time() + 500.0
             drawn = recording_layout.Drawn()
-            artist.addon("panel").draw_job(
+            artist.addon("job_box").draw_job(
                 recording_layout.RecordingLayout(drawn),
                 artist.addon("session").session(),
                 artist.job(),

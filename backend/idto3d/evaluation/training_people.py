@@ -7,7 +7,6 @@ for scans alike. A caption drops single words at random; over a person's picture
 
 import argparse
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,12 +20,8 @@ from idto3d.errors import UNREADABLE_NPZ, UserError
 from idto3d.evaluation.plots import MISSING, can_plot, new_figure, write_figure
 from idto3d.head.stage_zero import AGE_WORDS
 from idto3d.training.looks import HAIR, TONE_WORDS
+from idto3d.training.traits import SEXES, traits_of
 
-SEXES = ("woman", "man")
-UNNAMED = "not named"
-COLOURS = sorted(HAIR, key=len, reverse=True)  # dark brown before brown
-# 'a front view face portrait of a young woman with pale skin and full brown hair'
-CAPTION = re.compile(r"face portrait of an? (?P<person>.+?)(?: with (?P<traits>.+))?$")
 YAW_STEP = 45  # degrees
 
 
@@ -49,29 +44,6 @@ class Statistics:
     pictures: dict[str, dict[str, int]]  # by expression, direction, framing
     held_out: int  # people who are never trained on
     tones: np.ndarray  # (P,3) sRGB skin colours, where the set knows them
-
-
-def traits_of(captions: Iterable[str]) -> dict[str, str]:
-    """One person's words: sex, age, skin, hair, hair colour, beard; UNNAMED where none says."""
-    found = dict.fromkeys(("sex", "age", "skin", "hair", "hair colour"), UNNAMED)
-    found["beard"] = "none"
-    for caption in captions:
-        match = CAPTION.search(caption)
-        if match is None:
-            continue
-        words = f" {match['person']} "
-        for name, known in (("sex", SEXES), ("age", AGE_WORDS)):
-            found[name] = next((word for word in known if f" {word} " in words), found[name])
-        for trait in (match["traits"] or "").split(" and "):
-            if trait.endswith(" skin"):
-                found["skin"] = trait.removesuffix(" skin")
-            elif "hair" in trait:
-                colour = next((c for c in COLOURS if f" {c} " in f" {trait} "), UNNAMED)
-                found["hair colour"] = "none" if trait == "no hair" else colour
-                found["hair"] = trait.replace(f" {colour} ", " ")
-            elif trait in ("a beard", "stubble"):
-                found["beard"] = trait.removeprefix("a ")
-    return found
 
 
 def read_statistics(folder: Path) -> Statistics:

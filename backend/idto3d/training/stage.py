@@ -25,6 +25,7 @@ from idto3d.training.drift import (
 from idto3d.training.ema import MovingAverage
 from idto3d.training.loop import train_loop
 from idto3d.training.settings import RunSettings, TrainingSettings
+from idto3d.training.traits import balanced_weights
 from idto3d.training.validation import Validation
 
 # Encoding a shard costs about as much as training on it: take new ones in between, not at once.
@@ -146,21 +147,29 @@ def _watch(stage: Stage, folder: Path, validation: Validation) -> DriftWatch | N
 
 
 class _Rows:
-    """Random rows of trained people; a new shard joins from time to time."""
+    """Random rows of trained people, all kinds of people alike; a new shard joins now and then."""
 
     def __init__(self, sampler: Sampler, generator: torch.Generator) -> None:
         self.sampler, self.generator = sampler, generator
-        self.rows = sampler.rows(held_out=False)
         self.since_refresh = 0
+        self._look()
 
     def draw(self, count: int) -> np.ndarray:
         """(count,) row numbers, with replacement: so the generator alone is the state to resume."""
         self.since_refresh += count
         if self.since_refresh >= min(_REFRESH_SAMPLES, len(self.rows)):
             self.since_refresh = 0
-            self.sampler.store.refresh(1)
-            self.rows = self.sampler.rows(held_out=False)
-        return self.rows[torch.randint(len(self.rows), (count,), generator=self.generator).numpy()]
+            if self.sampler.store.refresh(1):
+                self._look()
+        place = torch.rand(count, generator=self.generator, dtype=torch.float64).numpy()
+        return self.rows[np.searchsorted(self.cumulative, place, side="right")]
+
+    def _look(self) -> None:
+        self.rows = self.sampler.rows(held_out=False)
+        labels = self.sampler.store.labels
+        weights = balanced_weights(labels["person"][self.rows], labels["caption"][self.rows])
+        # Rounding must not leave the last row out of reach, nor one beyond it within.
+        self.cumulative = np.append(np.cumsum(weights / weights.sum())[:-1], 1.0)
 
 
 def _share(trained: dict[str, nn.Parameter], denoiser: nn.Module) -> str:

@@ -9,10 +9,8 @@ import pytest
 
 from idto3d.errors import UserError
 from idto3d.evaluation.training_people import (
-    UNNAMED,
     as_text,
     read_statistics,
-    traits_of,
     write_statistics,
 )
 from idto3d.training.looks import caption
@@ -31,23 +29,6 @@ OTHER = {
 def captions(words: dict, count: int = 14) -> list[str]:
     random = np.random.default_rng(0)
     return [caption("left side view", words, random.random(5) < 0.75) for _ in range(count)]
-
-
-def test_all_words_of_a_person_are_found() -> None:
-    assert traits_of(captions(WORDS)) == {
-        "sex": "woman", "age": "old", "skin": "dark brown", "hair": "full hair",
-        "hair colour": "dark brown", "beard": "none",
-    }  # fmt: skip
-    bald = traits_of(captions(OTHER))
-    assert (bald["sex"], bald["age"], bald["hair"]) == ("man", "middle aged", "no hair")
-    assert (bald["hair colour"], bald["beard"]) == ("none", "beard")
-
-
-def test_what_no_caption_says_is_not_guessed() -> None:
-    found = traits_of(["a front view face portrait of a person", "nonsense"])
-    assert found["sex"] == found["skin"] == found["hair"] == UNNAMED
-    scan = traits_of(["a front view face portrait of a young Asian man with a bun of grey hair"])
-    assert (scan["sex"], scan["age"], scan["hair colour"]) == ("man", "young", "grey")
 
 
 def test_a_set_is_counted_and_written(tmp_path: Path) -> None:

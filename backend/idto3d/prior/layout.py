@@ -84,8 +84,12 @@ def write_unet(folder: Path, unet: UNet2DConditionModel) -> None:
 
 
 def write_autoencoder(folder: Path, autoencoder: Autoencoder) -> None:
-    """Write vae/."""
+    """Write vae/, without the name of the folder that the autoencoder was read from."""
     autoencoder.save_config(folder / "vae")
+    path = folder / "vae" / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.pop("_name_or_path", None)
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     path = folder / "vae" / "diffusion_pytorch_model.safetensors"
     write_tensors(path, autoencoder.state_dict())
 

@@ -116,6 +116,7 @@ def test_decoder_is_trained_alone(trained: Path, dataset: Dataset, tmp_path: Pat
     train_autoencoder(dataset, output, tiny_settings(400), resume=False, stage="decoder")
     after = open_autoencoder(output)
     assert encoder_digest(after) == encoder_digest(before)
+    assert str(tmp_path) not in (output / "vae" / "config.json").read_text()
     assert after.config.scaling_factor == before.config.scaling_factor
     assert torch.equal(
         after.encode(images).latent_dist.mean, before.encode(images).latent_dist.mean

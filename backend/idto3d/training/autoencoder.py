@@ -16,7 +16,8 @@ import torch.nn.functional as F
 
 from idto3d.errors import UserError
 from idto3d.prior.layout import write_autoencoder
-from idto3d.prior.patch_autoencoder import PatchAutoencoder, read_autoencoder
+from idto3d.prior.patch_autoencoder import PatchAutoencoder
+from idto3d.training.base import open_autoencoder
 from idto3d.training.checkpoint import Counters, has_state, load_state, save_state
 from idto3d.training.ema import MovingAverage
 from idto3d.training.loop import make_accelerator, train_loop
@@ -205,13 +206,12 @@ def train_autoencoder(
 
 def _open_decoder(output: Path) -> PatchAutoencoder:
     """The autoencoder of `output` with its encoder at rest. Raises UserError without one."""
-    if not (output / "vae" / "config.json").is_file():
-        raise UserError(f"{output} has no autoencoder yet. Run `idto3d train autoencoder` first.")
-    model = read_autoencoder(output / "vae")
+    model = open_autoencoder(output)
     if not isinstance(model, PatchAutoencoder):
         raise UserError(f"The autoencoder of {output} is not ours. Its decoder stays as it is.")
-    model.encoder.requires_grad_(False)
-    return model.float().train()
+    for part in (model.decoder, model.polish):
+        part.requires_grad_(True)
+    return model.train()
 
 
 class _Loss(torch.nn.Module):

@@ -77,7 +77,7 @@ def test_options() -> None:
 
 
 def test_step_rows_on_a_small_prior(prior: Path) -> None:
-    """The same code on the CPU: three positive ratios with the bar beside them."""
+    """The same code on the CPU: four positive ratios with the bar beside them."""
     paper = PRESETS["paper"]
     settings = dataclasses.replace(
         paper,
@@ -85,7 +85,7 @@ def test_step_rows_on_a_small_prior(prior: Path) -> None:
         texture=dataclasses.replace(paper.texture, environments=2),
     )
     rows = list(step_rows(prior, Clock(torch.device("cpu"), 1), settings, 2, False, 1))
-    assert len(rows) == 3 and all(row.ratio > 1 and row.goal == 1.3 for row in rows)
+    assert len(rows) == 4 and all(row.ratio > 1 and row.goal == 1.3 for row in rows)
     assert "geometry, extracted" in format_table(rows)
 
 

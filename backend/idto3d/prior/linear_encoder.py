@@ -8,7 +8,7 @@ template's own normals. Neither the autoencoder nor a full-size picture is neede
 
 Measured with the compact prior, a head other than the template, 16 views: the gradient on the
 template's identity coefficients agrees with the full encoder's to a cosine of 0.996, on single
-vertices to 0.70 (a picture half as large again: 0.991 and 0.50). So fine detail waits for the
+vertices to 0.70 (with pictures of half that size 0.991 and 0.50). So fine detail waits for the
 encoder.
 """
 

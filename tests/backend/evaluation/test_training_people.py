@@ -13,22 +13,7 @@ from idto3d.evaluation.training_people import (
     read_statistics,
     write_statistics,
 )
-from idto3d.training.looks import caption
-
-WORDS = {"age": "old", "gender": "woman", "tone": "dark brown", "hair": "full dark brown hair",
-         "beard": ""}  # fmt: skip
-OTHER = {
-    "age": "middle aged",
-    "gender": "man",
-    "tone": "pale",
-    "hair": "no hair",
-    "beard": "a beard",
-}
-
-
-def captions(words: dict, count: int = 14) -> list[str]:
-    random = np.random.default_rng(0)
-    return [caption("left side view", words, random.random(5) < 0.75) for _ in range(count)]
+from tests.backend.training.toy_captions import OTHER, WORDS, captions
 
 
 def test_a_set_is_counted_and_written(tmp_path: Path) -> None:

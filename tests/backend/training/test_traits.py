@@ -4,23 +4,8 @@
 import numpy as np
 import pytest
 
-from idto3d.training.looks import caption
 from idto3d.training.traits import MOST, UNNAMED, balanced_weights, traits_of
-
-WORDS = {"age": "old", "gender": "woman", "tone": "dark brown", "hair": "full dark brown hair",
-         "beard": ""}  # fmt: skip
-OTHER = {
-    "age": "middle aged",
-    "gender": "man",
-    "tone": "pale",
-    "hair": "no hair",
-    "beard": "a beard",
-}
-
-
-def captions(words: dict, count: int = 14) -> list[str]:
-    random = np.random.default_rng(0)
-    return [caption("left side view", words, random.random(5) < 0.75) for _ in range(count)]
+from tests.backend.training.toy_captions import OTHER, WORDS, captions
 
 
 def test_all_words_of_a_person_are_found() -> None:

@@ -3,9 +3,11 @@
 
 1. the tests that need a GPU (`tests/gpu`);
 2. a step over the bare compiled denoiser pair, at 512 pixels and lattice 256;
-3. whole heads at the paper's counts: time and peak memory, without a limit and with --vram 8;
-4. our rasterizer and hash grid against nvdiffrast and tinycudann, where these are installed;
-5. how near the small encoder's gradient is to the full one's, with a --prior that has both.
+3. the denoiser pair and a step with CUDA graphs over the same without, with this prior and with
+   the compact one;
+4. whole heads at the paper's counts: time and peak memory, without a limit and with --vram 8;
+5. our rasterizer and hash grid against nvdiffrast and tinycudann, where these are installed;
+6. how near the small encoder's gradient is to the full one's, with a --prior that has both.
 
 The prior has random weights of the true size unless --prior names one. Without CUDA: one sentence
 and exit code 2. The exit code is 1 when a bar is missed or a test fails.
@@ -23,7 +25,8 @@ from pathlib import Path
 import torch
 
 from benchmarks import kernels
-from benchmarks.clock import Clock
+from benchmarks.clock import Clock, Task
+from benchmarks.compact import prior_folder
 from benchmarks.full_size import write_full_size_prior
 from benchmarks.steps import DenoiserCalls, GeometryStep, Subject, TextureStep
 from benchmarks.table import Row, format_table
@@ -82,8 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("Prior: random weights of Stable Diffusion 1.5's size; its heads mean nothing.")
             write_full_size_prior(prior)
         clock = Clock(device, torch.get_num_threads())
-        names = (EXPRESSIONS, not options.no_compile, options.repetitions)
-        rows = list(step_rows(prior, clock, PRESETS["paper"], *names))
+        how = (not options.no_compile, options.repetitions)
+        rows = list(step_rows(prior, clock, PRESETS["paper"], EXPRESSIONS, *how))
+        rows += graph_rows(prior, clock, "paper", PRESETS["paper"], *how)
+        rows += graph_rows(prior_folder()[0], clock, "draft", PRESETS["draft"], *how)
         rows += kernels.nvdiffrast_rows(Subject(prior, 1, device), clock, options.repetitions)
         rows += kernels.tinycudann_rows(clock, options.repetitions)
         missing = [n for n in ("nvdiffrast", "tinycudann") if not importlib.util.find_spec(n)]
@@ -143,6 +148,29 @@ def step_rows(
     for name in kinds:
         against = seconds[f"{name.partition(',')[0]} calls"]
         yield Row(f"step / {calls}: {name}", seconds[name], against, goal=STEP_GOAL)
+
+
+def graph_rows(
+    prior: Path, clock: Clock, name: str, settings: Settings, compiled: bool, repetitions: int
+) -> Iterator[Row]:
+    """The denoiser pair and a geometry step, replayed from CUDA graphs over called each time.
+
+    name: of the settings, for the table.
+    """
+    half = clock.device.type == "cuda" and settings.speed.half
+    plan = MemoryPlan(half=half, tiny_encoder=settings.speed.small_encoder)
+    subject = Subject(prior, 1, clock.device)
+    tasks: dict[str, Task] = {}
+    for replayed in (True, False):
+        guide = subject.guide("geometry", plan, compiled, replayed)
+        tasks[f"denoiser pair, {replayed}"] = DenoiserCalls(guide, settings.geometry.views)
+        tasks[f"geometry step, {replayed}"] = GeometryStep(
+            subject, settings.geometry, guide, wrapped=True
+        )
+    seconds = clock.medians(tasks, repetitions, warm_up=5)
+    for kind in ("denoiser pair", "geometry step"):
+        times = seconds[f"{kind}, True"], seconds[f"{kind}, False"]
+        yield Row(f"{kind} of {name}, CUDA graphs / without", *times)
 
 
 def encoder_agreement(prior: Path, device: torch.device) -> float:

@@ -13,7 +13,7 @@ from idto3d.head.model import HeadModel
 from idto3d.head.photo_pose import FIVE_POINTS, solve_pose
 from idto3d.head.template import load_template
 from idto3d.prior.condition import stack_conditions
-from idto3d.prior.load import compile_blocks, load_prior
+from idto3d.prior.load import compile_blocks, load_prior, replay_denoiser
 from idto3d.prior.memory import MemoryPlan
 from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.render.cameras import sample_cameras
@@ -44,13 +44,24 @@ class Subject:
         self.motions = torch.stack(motions).to(device)
         self.embeddings = torch.randn(5, 128, generator=generator).to(device)
 
-    def guide(self, domain: str, plan: MemoryPlan | None = None, compiled: bool = False) -> Guide:
-        """The prior for "geometry" or "albedo", told about this person; plan: None = a draft's."""
+    def guide(
+        self,
+        domain: str,
+        plan: MemoryPlan | None = None,
+        compiled: bool = False,
+        replayed: bool = False,
+    ) -> Guide:
+        """The prior for "geometry" or "albedo", told about this person.
+
+        plan: None = a draft's. replayed: the denoiser from CUDA graphs, on a GPU.
+        """
         plan = plan or MemoryPlan(tiny_encoder=Settings().speed.small_encoder)
         dtype = torch.bfloat16 if plan.half else torch.float32
         prior = load_prior(self.prior, domain, self.device, dtype, plan=plan)
         if compiled:
             compile_blocks(prior)
+        if replayed:
+            replay_denoiser(prior)
         return Guide(
             prior,
             self.embeddings,

@@ -50,7 +50,7 @@ from idto3d.ingredients import describe_run
 from idto3d.job.protocol import JobFolder, Request
 from idto3d.job.reporter import Reporter
 from idto3d.pictures import Finished, write_progress
-from idto3d.prior.load import compile_blocks, load_prior
+from idto3d.prior.load import compile_blocks, load_prior, replay_denoiser
 from idto3d.prior.manifest import read_manifest
 from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.prior.timesteps import TimestepPhase, draw_timesteps
@@ -58,7 +58,7 @@ from idto3d.render.cameras import sample_cameras
 from idto3d.render.environment import exposed, prefilter
 from idto3d.render.normals import camera_normals_image
 from idto3d.render.procedural import procedural_environments
-from idto3d.run import Loop, Run, number_format, open_run, restore
+from idto3d.run import Loop, Run, number_format, open_run, replays_denoiser, restore
 from idto3d.texture.first_colours import FirstColours, first_colours, hair_offset
 from idto3d.texture.model import TextureModel
 from idto3d.texture.shots import Shot
@@ -212,6 +212,8 @@ def guide_for(run: Run, start: Start, domain: str) -> Guide:
     prior = load_prior(run.prior_for(domain), domain, run.device, number_format(run), plan=plan)
     if run.device.type == "cuda" and run.settings.speed.compiled:
         compile_blocks(prior)
+    if replays_denoiser(run):
+        replay_denoiser(prior)
     hint = start.bare + start.motions
     return Guide(
         prior,

@@ -115,6 +115,15 @@ def number_format(run: Run) -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
+def replays_denoiser(run: Run) -> bool:
+    """Whether the denoiser is replayed from CUDA graphs: on a GPU that need not save memory, since
+    graphs keep what a call of it takes to themselves.
+    """
+    fastest = MemoryPlan(half=run.settings.speed.half)
+    spacious = run.request.vram is None and run.plan == fastest
+    return run.device.type == "cuda" and run.settings.speed.graphs and spacious
+
+
 def use_less_memory(run: Run) -> None:
     """After an out-of-memory error: the next leaner plan, once.
 

@@ -70,10 +70,12 @@ class AssetSettings:
 
 @dataclass(frozen=True)
 class SpeedSettings:
-    """How the networks are run; the first two on a GPU alone, a CPU computes in 32 bits."""
+    """How the networks are run; the first three on a GPU alone, a CPU computes in 32 bits."""
 
     half: bool = True  # the prior's networks in 16 bits: bfloat16, or float16 on old GPUs
     compiled: bool = False  # torch compiles the denoiser's repeated blocks: a minute at the start
+    # The denoiser is replayed from CUDA graphs; not under --vram, nor where memory is short.
+    graphs: bool = True
     # The prior's small encoder where it has one: latents are nearly the same, much sooner.
     small_encoder: bool = True
 

@@ -9,7 +9,9 @@ import torch
 
 from idto3d.job.checkpoints import Checkpoints
 from idto3d.job.protocol import Cancelled, JobFolder, Request
-from idto3d.run import Loop, Run, open_run
+from idto3d.prior.memory import MemoryPlan
+from idto3d.run import Loop, Run, open_run, replays_denoiser
+from idto3d.settings import settings_for
 from tests.backend.tiny_job import Recorder
 
 
@@ -62,3 +64,20 @@ def test_photos_may_have_a_prior_of_their_own(tmp_path: Path) -> None:
     assert [str(run.prior_for(domain)) for domain in ("geometry", "albedo", "photo")] == [
         "/a", "/a", "/b"
     ]  # fmt: skip
+
+
+def test_graphs_are_for_a_gpu_with_memory_to_spare(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    assert run.settings.speed.graphs and not replays_denoiser(run)  # on the CPU
+    run.device, run.plan = torch.device("cuda"), MemoryPlan(half=True)
+    assert replays_denoiser(run)
+    for plan in (MemoryPlan(half=True, text_on_cpu=True), MemoryPlan(half=True, micro_batch=1)):
+        assert not replays_denoiser(dataclasses.replace(run, plan=plan))
+    limited = dataclasses.replace(run.request, vram=8.0)
+    assert not replays_denoiser(dataclasses.replace(run, request=limited))
+    switched_off = settings_for("draft", {"speed.graphs": False})
+    assert not replays_denoiser(dataclasses.replace(run, settings=switched_off))
+    # In 32 bits the plan in 16 is one that was stepped down to.
+    precise = dataclasses.replace(run, settings=settings_for("draft", {"speed.half": False}))
+    assert not replays_denoiser(precise)
+    assert replays_denoiser(dataclasses.replace(precise, plan=MemoryPlan()))

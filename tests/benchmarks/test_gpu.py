@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import gpu
+from benchmarks import gpu, steps
 from benchmarks.clock import Clock
 from benchmarks.full_size import write_full_size_prior
 from benchmarks.gpu import HeadMeasure, build_parser, main, measure_heads, read_measure, step_rows
@@ -16,6 +16,7 @@ from benchmarks.table import format_table
 from idto3d.job import worker
 from idto3d.job.protocol import JobFolder
 from idto3d.prior.checkpoint_file import Family
+from idto3d.prior.load import Prior
 from idto3d.prior.memory import GIB
 from idto3d.settings import PRESETS
 from tests.backend.job import toy
@@ -87,6 +88,21 @@ def test_step_rows_on_a_small_prior(prior: Path) -> None:
     rows = list(step_rows(prior, Clock(torch.device("cpu"), 1), settings, 2, False, 1))
     assert len(rows) == 4 and all(row.ratio > 1 and row.goal == 1.3 for row in rows)
     assert "geometry, extracted" in format_table(rows)
+
+
+def test_graph_rows_on_a_small_prior(prior: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the graphs themselves, which a CPU doesn't have."""
+    replayed: list[Prior] = []
+    monkeypatch.setattr(steps, "replay_denoiser", replayed.append)
+    clock, paper = Clock(torch.device("cpu"), 1), PRESETS["paper"]
+    lattice = dataclasses.replace(paper.geometry, lattice_resolution=24)
+    settings = dataclasses.replace(paper, geometry=lattice)
+    rows = list(gpu.graph_rows(prior, clock, "paper", settings, False, 1))
+    assert [row.name for row in rows] == [
+        "denoiser pair of paper, CUDA graphs / without",
+        "geometry step of paper, CUDA graphs / without",
+    ]
+    assert len(replayed) == 1 and all(row.ratio > 0 for row in rows)
 
 
 def test_encoders_can_be_compared(prior: Path) -> None:

@@ -92,3 +92,18 @@ def call_unet(
         class_labels=condition.pooled() if unet.config.class_embed_type == "projection" else None,
         cross_attention_kwargs={"tokens": condition.extra()},
     ).sample
+
+
+def call_with_tensors(
+    unet: UNet2DConditionModel,
+    latents: torch.Tensor,
+    timesteps: torch.Tensor,
+    text: torch.Tensor,
+    identity: torch.Tensor | None = None,
+    expression: torch.Tensor | None = None,
+    hint_latents: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """`call_unet` with the condition's parts by name: whatever varies is a tensor argument, so that
+    a call can be recorded.
+    """
+    return call_unet(unet, latents, timesteps, Condition(text, identity, expression), hint_latents)

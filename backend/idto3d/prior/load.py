@@ -4,6 +4,7 @@
 import difflib
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from transformers.utils import logging as transformers_logging
 from idto3d.errors import UserError
 from idto3d.prior.attention import cross_attention_processors, install_multimodal_attention
 from idto3d.prior.condition import KIND_OF_DOMAIN, Condition, name_kind
-from idto3d.prior.denoiser import NoiseSchedule, call_unet
+from idto3d.prior.cuda_graph import GraphRecorder, Replayed
+from idto3d.prior.denoiser import NoiseSchedule, call_with_tensors
 from idto3d.prior.identity import IdentityProjector
 from idto3d.prior.layout import read_tensors, split_tensors
 from idto3d.prior.lora import fold_lora, load_lora
@@ -48,6 +50,8 @@ class Prior:
         self.text_encoder, self.tokenizer = text_encoder, tokenizer
         self.scheduler, self.projector = scheduler, projector
         self.schedule = NoiseSchedule.from_cumulative(scheduler.alphas_cumprod)
+        # The UNet as a function of tensors alone, which `replay_denoiser` exchanges.
+        self.network: Callable[..., torch.Tensor] = partial(call_with_tensors, unet)
         self._encoded: dict[tuple[str, int], torch.Tensor] = {}
         self._person: tuple[torch.Tensor, torch.Tensor] | None = None  # embeddings, tokens
 
@@ -109,12 +113,13 @@ class Prior:
         hint = hint_latents if self.manifest.spatial_hint else None
         if hint is not None and self.domain == "geometry":
             latents = self.schedule.without_origin(latents, hint.to(latents), timesteps)
-        output = call_unet(
-            self.unet,
-            latents.to(self.device, self.dtype),
-            timesteps.to(self.device),
-            condition,
-            None if hint is None else hint.to(self.device, self.dtype),
+        output = self.network(
+            latents=latents.to(self.device, self.dtype),
+            timesteps=timesteps.to(self.device),
+            text=condition.text,
+            identity=condition.identity,
+            expression=condition.expression,
+            hint_latents=None if hint is None else hint.to(self.device, self.dtype),
         ).float()
         kind = self.scheduler.config.prediction_type
         return self.schedule.noise_from_output(output, latents, timesteps, kind)
@@ -233,6 +238,14 @@ def _open_autoencoder(folder: Path, dtype: torch.dtype, plan: MemoryPlan | None)
 def compile_blocks(prior: Prior, backend: str = "inductor") -> None:
     """Let torch compile the denoiser's repeated blocks, each kind once, at their first call."""
     prior.unet.compile_repeated_blocks(backend=backend, dynamic=False)
+
+
+def replay_denoiser(prior: Prior) -> None:
+    """On a GPU, let the denoiser be replayed from CUDA graphs wherever no gradient is wanted.
+
+    To be called after `compile_blocks`: what is recorded is the compiled code.
+    """
+    prior.network = Replayed(prior.network, GraphRecorder())
 
 
 def _read_part(kind: Any, path: Path, **options: torch.dtype) -> Any:

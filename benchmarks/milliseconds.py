@@ -51,7 +51,7 @@ def main() -> None:
     )
     parser.add_argument("--repetitions", type=int, default=9, help="steps to take the mean of")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--no-graphs", action="store_true", help="no CUDA graphs, on a GPU")
+    parser.add_argument("--graphs", action="store_true", help="CUDA graphs, on a GPU")
     parser.add_argument("--preset", choices=tuple(PRESETS), default="draft")
     parser.add_argument("--prior", type=Path, help="another prior than the shipped one")
     options = parser.parse_args()
@@ -63,7 +63,7 @@ def main() -> None:
           f"{options.repetitions} steps.\n")  # fmt: skip
     subject = Subject(prior, optimisation.DEMO_EXPRESSIONS, clock.device)
     settings = PRESETS[options.preset]
-    graphs = clock.device.type == "cuda" and not options.no_graphs
+    graphs = clock.device.type == "cuda" and options.graphs
     shape, albedo = (subject.guide(domain, replayed=graphs) for domain in ("geometry", "albedo"))
     geometry, texture = settings.geometry, settings.texture
     kinds: dict[str, Task] = {

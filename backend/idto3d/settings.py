@@ -74,8 +74,9 @@ class SpeedSettings:
 
     half: bool = True  # the prior's networks in 16 bits: bfloat16, or float16 on old GPUs
     compiled: bool = False  # torch compiles the denoiser's repeated blocks: a minute at the start
-    # The denoiser is replayed from CUDA graphs; not under --vram, nor where memory is short.
-    graphs: bool = True
+    # The denoiser is replayed from CUDA graphs; not under --vram, nor where memory is short. Off
+    # until it has been measured on a GPU.
+    graphs: bool = False
     # The prior's small encoder where it has one: latents are nearly the same, much sooner.
     small_encoder: bool = True
 

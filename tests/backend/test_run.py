@@ -68,16 +68,17 @@ def test_photos_may_have_a_prior_of_their_own(tmp_path: Path) -> None:
 
 def test_graphs_are_for_a_gpu_with_memory_to_spare(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    assert run.settings.speed.graphs and not replays_denoiser(run)  # on the CPU
     run.device, run.plan = torch.device("cuda"), MemoryPlan(half=True)
+    assert not replays_denoiser(run)  # unless asked
+    run = dataclasses.replace(run, settings=settings_for("draft", {"speed.graphs": True}))
+    assert not replays_denoiser(dataclasses.replace(run, device=torch.device("cpu")))
     assert replays_denoiser(run)
     for plan in (MemoryPlan(half=True, text_on_cpu=True), MemoryPlan(half=True, micro_batch=1)):
         assert not replays_denoiser(dataclasses.replace(run, plan=plan))
     limited = dataclasses.replace(run.request, vram=8.0)
     assert not replays_denoiser(dataclasses.replace(run, request=limited))
-    switched_off = settings_for("draft", {"speed.graphs": False})
-    assert not replays_denoiser(dataclasses.replace(run, settings=switched_off))
+    precise_graphs = {"speed.half": False, "speed.graphs": True}
     # In 32 bits the plan in 16 is one that was stepped down to.
-    precise = dataclasses.replace(run, settings=settings_for("draft", {"speed.half": False}))
+    precise = dataclasses.replace(run, settings=settings_for("draft", precise_graphs))
     assert not replays_denoiser(precise)
     assert replays_denoiser(dataclasses.replace(precise, plan=MemoryPlan()))

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 class Statistics:
     """Counts by word, in a fixed order of words."""
 
-    people: dict[str, dict[str, int]]  # by sex, age, skin, hair, hair colour, beard
+    people: dict[str, dict[str, int]]  # by sex, age, skin, hair, hair colour, beard, accessories
     pictures: dict[str, dict[str, int]]  # by expression, direction, framing
     held_out: int  # people who are never trained on
     tones: np.ndarray  # (P,3) sRGB skin colours, where the set knows them
@@ -73,7 +73,7 @@ def read_statistics(folder: Path) -> Statistics:
     traits = [traits_of(lines) for lines in captions.values()]
     orders: dict[str, Sequence[str]] = {
         "sex": SEXES, "age": AGE_WORDS, "skin": TONE_WORDS, "hair": (),
-        "hair colour": tuple(HAIR), "beard": ("none", "stubble", "beard"),
+        "hair colour": tuple(HAIR), "beard": ("none", "stubble", "beard"), "accessories": ("none",),
     }  # fmt: skip
     shown = [header["expressions"][row] for row in pictures["expression"]]
     turned = [YAW_STEP * round(((yaw + 180) % 360 - 180) / YAW_STEP) for yaw in pictures["yaw"]]

@@ -51,11 +51,13 @@ class Look:
     temple: float = TEMPLE  # how far the hairline recedes at the temples
     hair_amount: float = 1.0  # 0 bald, 0.5 cropped, 1 full
     hair_thickness: float = 0.8  # volume of the hair over the scalp
+    curl: float = 0.0  # how far curls stand out, as a share of the volume
     brow_width: float = 1.0
     brow_amount: float = 0.8
     lip_redness: float = 0.3
     blush: float = 0.2
     beard: float = 0.0
+    beard_thickness: float = 0.0  # volume of the beard over the skin
     freckles: float = 0.0
     spots: float = 0.1
     variation: float = 1.0  # strength of the skin's fine colour variation
@@ -131,14 +133,10 @@ def paint_head(
         lash = (1 - smoothstep(0.0, 0.2 * cm, np.abs(distance))) * front * np.where(upper, 0.8, 0.3)
         albedo = _blend(albedo, 0.3 * hair, lash)
 
+    bearded = _beard(p, landmarks) if look.beard > 0 else np.zeros(count)
     if look.beard > 0:
-        jaw = smoothstep(landmarks[33, 1] + 0.3 * cm, landmarks[33, 1] - 1.2 * cm, p[:, 1])
-        jaw = jaw * smoothstep(landmarks[8, 1] - 3.5 * cm, landmarks[8, 1] - 1.5 * cm, p[:, 1])
-        side = smoothstep(landmarks[2, 2] - 2.5 * cm, landmarks[2, 2] - 0.5 * cm, p[:, 2])
-        rise = 0.16 * np.maximum(np.abs(p[:, 0]) - 2.6 * cm, 0) ** 2 / cm
-        cheek = smoothstep(1.2 * cm, -0.8 * cm, p[:, 1] - (landmarks[33, 1] - 0.6 * cm + rise))
         grain = 0.7 + 0.5 * value_noise(scaled * 8.0, look.seed + 9)
-        weight = np.clip(look.beard * jaw * side * cheek * grain, 0, 0.9)
+        weight = np.clip(look.beard * bearded * grain, 0, 0.9)
         albedo = _blend(albedo, 0.85 * hair, weight)
 
     lips = landmarks[LIPS_OUTER, :2]
@@ -176,7 +174,17 @@ def paint_head(
     # Hair thins towards the ears, which stay free.
     away = np.linalg.norm(p[:, 1:] - ear_centre(landmarks), axis=1)
     beside = smoothstep(3.0 * cm, 6.5 * cm, away)
+    if look.curl > 0:
+        curls = value_noise(scaled * 0.8, look.seed + 24) + value_noise(
+            scaled * 1.6, look.seed + 25
+        )
+        volume = volume + look.curl * 0.5 * curls
     offset = cover * look.hair_thickness * cm * volume * beside
+    if look.beard_thickness > 0:
+        # Lips and what lies between them stay free.
+        free = smoothstep(0.1 * cm, 0.9 * cm, polygon_distance(q, lips)) * is_skin
+        tufts = 0.8 + 0.3 * value_noise(scaled * np.array([2.5, 1.0, 2.5]), look.seed + 26)
+        offset = offset + look.beard_thickness * cm * bearded * free * tufts
 
     albedo[part == MOUTH] = MOUTH_INSIDE
     albedo[part == TEETH] = TEETH_COLOUR
@@ -186,6 +194,18 @@ def paint_head(
         albedo[mask] = _eye_colour((p[mask] - centre) @ gaze, look, cm)
         roughness[mask] = 0.15
     return Paint(np.clip(albedo, 0.0, 1.0), np.clip(roughness, 0.05, 1.0), cover, offset)
+
+
+def _beard(positions: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Weight (V,) in [0,1] of where a beard grows: jaw, chin, upper lip and lower cheeks."""
+    cm = face_centimetre(landmarks)
+    p = positions
+    jaw = smoothstep(landmarks[33, 1] + 0.3 * cm, landmarks[33, 1] - 1.2 * cm, p[:, 1])
+    jaw = jaw * smoothstep(landmarks[8, 1] - 3.5 * cm, landmarks[8, 1] - 1.5 * cm, p[:, 1])
+    side = smoothstep(landmarks[2, 2] - 2.5 * cm, landmarks[2, 2] - 0.5 * cm, p[:, 2])
+    rise = 0.16 * np.maximum(np.abs(p[:, 0]) - 2.6 * cm, 0) ** 2 / cm
+    cheek = smoothstep(1.2 * cm, -0.8 * cm, p[:, 1] - (landmarks[33, 1] - 0.6 * cm + rise))
+    return jaw * side * cheek
 
 
 def _gaze(landmarks: np.ndarray, eyes: np.ndarray) -> np.ndarray:

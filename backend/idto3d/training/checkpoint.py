@@ -7,6 +7,7 @@ generator; `state.json`, replaced last and at once, says which file counts.
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -67,10 +68,20 @@ def load_state(
     average: MovingAverage,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
+    growing: Collection[str] = (),
 ) -> Counters:
-    """Read a state into the given objects. Raises UserError when it belongs to other settings."""
+    """Read a state into the given objects. Raises UserError when it belongs to other settings.
+
+    `growing` parameters may have more rows than when they were saved; new ones stay as they are.
+    """
     index = json.loads((folder / "state.json").read_text())
     tensors = load_file(folder / index["file"])
+    for name in set(growing) & set(parameters):
+        rows = len(tensors[f"parameter/{name}"])
+        fresh = parameters[name].detach()[rows:].cpu()
+        for key in [key for key in tensors if key.endswith(f"/{name}") and tensors[key].dim()]:
+            more = torch.zeros_like(fresh) if key.startswith("optimizer/") else fresh
+            tensors[key] = torch.cat([tensors[key], more])
     missing = [name for name in parameters if f"parameter/{name}" not in tensors]
     changed = [
         name

@@ -62,7 +62,7 @@ def identity_embeddings(
     amount = random.uniform(0.0, 1.0, count)
     shapes = [person.neutral + a * d for a, d in zip(amount, moved, strict=True)]
     vertices = torch.from_numpy(np.stack(shapes).astype(np.float32))
-    photos = render_views(person, vertices, cameras, size, random).photo
+    photos = render_views(person, vertices, cameras, size, random, person.grown).photo
     points = screen_points(vertices[:, person.landmarks[list(FIVE_POINTS)]], cameras, size)
     images = (photos.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy()
     chips = [chip_from_landmarks(i, p) for i, p in zip(images, points, strict=True)]
@@ -88,7 +88,10 @@ def render_person(
     expression = np.where(neutral, 0, random.integers(1, len(table), settings.views))
     moves = [person.displacement(table[e]["arkit"]) for e in expression]
     vertices = np.stack([person.neutral + move for move in moves]).astype(np.float32)
-    views = render_views(person, torch.from_numpy(vertices), cameras, settings.image_size, random)
+    views = render_views(
+        person, torch.from_numpy(vertices), cameras, settings.image_size, random,
+        [*person.grown, *person.accessories],
+    )  # fmt: skip
     # Hints lie between the mean and the truth, with some error, as stage 0's guesses do.
     fine = people.fine
     amount = random.uniform(0, 1, (settings.views, 1))
@@ -263,7 +266,7 @@ def run(arguments: argparse.Namespace) -> None:
         return
     torch.set_num_threads(1)
     settings = DatasetSettings(image_size=arguments.image_size, views=arguments.views)
-    people = People(load_template(arguments.template), arguments.ict)
+    people = People(load_template(arguments.template), arguments.ict, dressed=True)
     build(
         arguments.output, people, arguments.first, arguments.people, settings, arguments.vocabulary
     )

@@ -88,6 +88,7 @@ def caption(view: str, words: dict, keep: np.ndarray) -> str:
         for name, kept in zip(("age", "gender", "tone", "hair", "beard"), keep, strict=True)
     )
     person = " ".join(word for word in (age, gender or "person") if word)
-    details = [f"{tone} skin" if tone else "", hair, beard]
+    # What was put on is always named: nobody who isn't asked to should wear it.
+    details = [f"{tone} skin" if tone else "", hair, beard, *words.get("worn", "").split(" and ")]
     traits = " and ".join(detail for detail in details if detail)
     return portrait_caption(view, person, traits)

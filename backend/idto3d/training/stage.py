@@ -89,7 +89,12 @@ def run_stage(
     generator = torch.Generator().manual_seed(run.seed)
     counters = Counters()
     if has_state(folder):
-        counters = load_state(folder, stage.trained, average, optimizer.optimizer, generator)
+        # New captions may have brought new words.
+        words = denoiser.text_encoder.get_input_embeddings().weight
+        growing = [name for name, parameter in stage.trained.items() if parameter is words]
+        counters = load_state(
+            folder, stage.trained, average, optimizer.optimizer, generator, growing
+        )
     if accelerator.num_processes > 1:
         # Each process draws its own samples; on one process the saved generator simply goes on.
         own = run.seed + counters.step * accelerator.num_processes + accelerator.process_index

@@ -1,21 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A tokenizer for the words of our captions, and a small CLIP text encoder over it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
 from idto3d.training.settings import TextSettings
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[START]", "[END]"
 
 
-def make_tokenizer(texts: Iterable[str], length: int) -> PreTrainedTokenizerFast:
-    """A lower-case word-level tokenizer that knows every word of `texts`."""
+def known_words(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """A tokenizer's words in the order of their numbers."""
+    numbers = tokenizer.get_vocab()
+    return sorted(numbers, key=lambda word: numbers[word])
+
+
+def make_tokenizer(
+    texts: Iterable[str], length: int, known: Sequence[str] = (PAD, UNKNOWN, START, END)
+) -> PreTrainedTokenizerFast:
+    """A lower-case word-level tokenizer that knows every word of `texts`.
+
+    `known` words keep their numbers, so that what learned them goes on.
+    """
     split = pre_tokenizers.Whitespace()
     words = {word.lower() for text in texts for word, _ in split.pre_tokenize_str(text)}
-    vocabulary = {word: i for i, word in enumerate([PAD, UNKNOWN, START, END, *sorted(words)])}
+    vocabulary = {word: i for i, word in enumerate([*known, *sorted(words - set(known))])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = split

@@ -14,6 +14,7 @@ from idto3d.training.looks import HAIR
 
 SEXES = ("woman", "man")
 UNNAMED = "not named"
+ACCESSORIES = ("glasses", "earrings")
 COLOURS = sorted(HAIR, key=len, reverse=True)  # dark brown before brown
 # 'a front view face portrait of a young woman with pale skin and full brown hair'
 CAPTION = re.compile(r"face portrait of an? (?P<person>.+?)(?: with (?P<traits>.+))?$")
@@ -25,9 +26,9 @@ ROUNDS = 20
 
 
 def traits_of(captions: Iterable[str]) -> dict[str, str]:
-    """One person's words: sex, age, skin, hair, hair colour, beard; UNNAMED where none says."""
+    """One person's words: sex, age, skin, hair and its colour, beard, accessories; else UNNAMED."""
     found = dict.fromkeys(("sex", "age", "skin", "hair", "hair colour"), UNNAMED)
-    found["beard"] = "none"
+    found["beard"] = found["accessories"] = "none"
     for caption in captions:
         match = CAPTION.search(caption)
         if match is None:
@@ -42,6 +43,10 @@ def traits_of(captions: Iterable[str]) -> dict[str, str]:
                 colour = next((c for c in COLOURS if f" {c} " in f" {trait} "), UNNAMED)
                 found["hair colour"] = "none" if trait == "no hair" else colour
                 found["hair"] = trait.replace(f" {colour} ", " ")
+            elif trait in ACCESSORIES:
+                worn = found["accessories"].replace("none", "")
+                named = {*worn.split(" and "), trait} - {""}
+                found["accessories"] = " and ".join(sorted(named))
             elif trait in ("a beard", "stubble"):
                 found["beard"] = trait.removeprefix("a ")
     return found

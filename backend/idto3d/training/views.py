@@ -2,6 +2,7 @@
 """Pictures of synthetic people: photo-like, camera-space normals, albedo, and template hints."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,12 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from idto3d.head.regions import SKIN
 from idto3d.render.cameras import Cameras, transform
 from idto3d.render.normals import vertex_normals
 from idto3d.render.rasterize import interpolate, rasterize
+from idto3d.training.attire.surfaces import Worn
+from idto3d.training.attire.wrinkles import Relief
 from idto3d.training.people import Person
 
 # Rendered at twice the size and averaged: cheap antialiasing of colours and silhouettes.
@@ -28,29 +32,43 @@ class Views:
 
 
 def render_views(
-    person: Person, vertices: Tensor, cameras: Cameras, size: int, random: np.random.Generator
+    person: Person,
+    vertices: Tensor,
+    cameras: Cameras,
+    size: int,
+    random: np.random.Generator,
+    worn: Sequence[Worn] = (),
 ) -> Views:
     """Render `vertices` (B,V,3), one shape for each of B cameras, under random light."""
-    faces = torch.from_numpy(person.faces)
+    counts = [len(person.neutral), *(len(each.albedo) for each in worn)]
+    starts = np.cumsum([0, *counts[:-1]])
+    meshes = [person.faces, *(each.faces for each in worn)]
+    faces = torch.from_numpy(
+        np.concatenate([mesh + start for mesh, start in zip(meshes, starts, strict=True)])
+    )
+    head = vertices.numpy()
+    vertices = torch.from_numpy(
+        np.concatenate([head, *(each.place(head) for each in worn)], axis=1).astype(np.float32)
+    )
     clip = transform(vertices, cameras)
     large = size * SUPERSAMPLE
     fragments = rasterize(clip, faces, large, large)
     count = len(vertices)
-    painted = np.concatenate(
-        [
-            _to_linear(person.paint.albedo),
-            person.occlusion[:, None],
-            person.paint.roughness[:, None],
-            person.paint.hair[:, None],
-        ],
-        axis=1,
-    )
+    paint = person.paint
+    own = _attributes(paint.albedo, person.occlusion, paint.roughness, paint.hair)
+    others = [_attributes(w.albedo, w.occlusion, w.roughness, w.hair) for w in worn]
+    painted = np.concatenate([own, *others])
     fixed = torch.from_numpy(painted.astype(np.float32)).expand(count, -1, -1)
     attributes = torch.cat([vertex_normals(vertices, faces), fixed], dim=-1)
     pixels = interpolate(attributes, fragments, faces)
     mask = fragments.mask
+    normal = functional.normalize(pixels[..., :3], dim=-1, eps=1e-8)
+    if person.relief is not None:
+        rest = _rest(person, sum(counts))
+        places = interpolate(rest.expand(count, -1, -1), fragments, faces)
+        normal = _bent(normal, places, person.relief)
     rotation = cameras.view[:, :3, :3]
-    normal = torch.einsum("bij,bhwj->bhwi", rotation, pixels[..., :3])
+    normal = torch.einsum("bij,bhwj->bhwi", rotation, normal)
     normal = functional.normalize(normal, dim=-1, eps=1e-8)
     albedo, occlusion = pixels[..., 3:6], pixels[..., 6:7]
     roughness, hair = pixels[..., 7:8], pixels[..., 8:9]
@@ -68,6 +86,30 @@ def render_views(
         _pool((0.5 * normal + 0.5) * mask + white),
         _pool(_to_srgb(albedo) * mask + white),
     )
+
+
+def _attributes(
+    albedo: np.ndarray, occlusion: np.ndarray, roughness: np.ndarray, hair: np.ndarray
+) -> np.ndarray:
+    """(V,6): linear albedo, ambient visibility, roughness, hair weight."""
+    return np.column_stack([_to_linear(albedo), occlusion, roughness, hair])
+
+
+def _rest(person: Person, vertices: int) -> Tensor:
+    """(V,4) of the head and what it wears: place on the bare neutral head, weight of its skin."""
+    rest = np.zeros((vertices, 4), dtype=np.float32)
+    rest[: len(person.bare), :3] = person.bare
+    rest[: len(person.bare), 3] = (person.part == SKIN) * (1 - person.paint.hair)
+    return torch.from_numpy(rest)
+
+
+def _bent(normal: Tensor, rest: Tensor, relief: Relief) -> Tensor:
+    """Normals (B,H,W,3) with wrinkles and pores where rest (B,H,W,4) is skin of the face."""
+    where = (rest[..., 3] > 0.5) & (rest[..., 2] > 0)
+    bent = relief.bend(normal[where].numpy(), rest[where][:, :3].numpy())
+    out = normal.clone()
+    out[where] = torch.from_numpy(bent.astype(np.float32))
+    return out
 
 
 def random_light(random: np.random.Generator) -> dict[str, Tensor]:

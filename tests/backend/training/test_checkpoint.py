@@ -87,6 +87,37 @@ def test_state_of_another_model_is_refused(tmp_path: Path) -> None:
         load_state(tmp_path, *_Toy(width=4).state())
 
 
+def test_new_words_get_rows(tmp_path: Path) -> None:
+    """The rows that were saved go on; the new ones begin as the fresh model has them."""
+
+    class Words(_Toy):
+        def __init__(self, words: int) -> None:
+            super().__init__()
+            self.model = nn.Embedding(words, 4)
+            self.parameters = dict(self.model.named_parameters())
+            self.average = MovingAverage(self.parameters, 0.9)
+            self.optimizer = torch.optim.AdamW(self.parameters.values(), lr=0.1)
+
+        def learn(self) -> None:
+            self.model.weight.sum().backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            self.average.update(1)
+
+    old, new = Words(3), Words(5)
+    old.learn()
+    save_state(tmp_path, old.counters, *old.state())
+    fresh = new.model.weight.detach().clone()
+    load_state(tmp_path, *new.state(), growing=["weight"])
+    assert torch.equal(new.model.weight[:3], old.model.weight)
+    assert torch.equal(new.model.weight[3:], fresh[3:])
+    assert torch.equal(new.average.average["weight"][3:], fresh[3:])
+    moments = new.optimizer.state[new.model.weight]
+    assert torch.equal(moments["exp_avg"][:3], old.optimizer.state[old.model.weight]["exp_avg"])
+    assert moments["exp_avg"].shape == (5, 4) and moments["exp_avg"][3:].abs().max() == 0
+    new.learn()
+
+
 def test_average_follows_and_gives_the_parameters_back() -> None:
     toy = _Toy()
     toy.train(30)

@@ -188,6 +188,25 @@ def test_stopped_and_resumed_base_equals_one_run(
         torch.testing.assert_close(value, results[1][name], atol=1e-3, rtol=1e-3)
 
 
+def test_base_goes_on_with_new_words(dataset: Dataset, trained: Path, tmp_path: Path) -> None:
+    """Words of new captions join the vocabulary; old ones keep their numbers and their rows."""
+    output = tmp_path / "prior"
+    output.mkdir()
+    (output / "vae").symlink_to(trained / "vae")
+    train_base(dataset, output, tiny_settings(8), False, TEXTS)
+    before = load_prior(output, "photo")
+    texts = TEXTS | {"smile": "a smiling face with glasses"}
+    # Nothing more to train: what is read is what is written.
+    train_base(dataset, output, tiny_settings(8), True, texts)
+    after = load_prior(output, "photo")
+    old, new = before.tokenizer.get_vocab(), after.tokenizer.get_vocab()
+    assert {*new} - {*old} == {"glasses", "smiling", "with"}
+    assert all(new[word] == number for word, number in old.items())
+    rows = [each.text_encoder.get_input_embeddings().weight for each in (before, after)]
+    assert len(rows[1]) == len(rows[0]) + 3
+    torch.testing.assert_close(rows[1][: len(rows[0])], rows[0])
+
+
 def test_adapter_on_a_stable_diffusion_layout(dataset: Dataset, tmp_path: Path) -> None:
     """No hint, no identity conditioning: both come with the adapter."""
     big = open_dataset(write_toy_dataset(tmp_path / "data", size=64, people=3, shards=1))

@@ -11,11 +11,19 @@ from tests.backend.training.toy_captions import OTHER, WORDS, captions
 def test_all_words_of_a_person_are_found() -> None:
     assert traits_of(captions(WORDS)) == {
         "sex": "woman", "age": "old", "skin": "dark brown", "hair": "full hair",
-        "hair colour": "dark brown", "beard": "none",
+        "hair colour": "dark brown", "beard": "none", "accessories": "none",
     }  # fmt: skip
     bald = traits_of(captions(OTHER))
     assert (bald["sex"], bald["age"], bald["hair"]) == ("man", "middle aged", "no hair")
     assert (bald["hair colour"], bald["beard"]) == ("none", "beard")
+
+
+def test_accessories_are_named_in_one_order() -> None:
+    one = "a front view face portrait of a man with long red hair and glasses"
+    both = "a front view face portrait of a man with earrings and glasses"
+    assert traits_of([one, one])["accessories"] == "glasses"
+    assert traits_of([one, both])["accessories"] == "earrings and glasses"
+    assert traits_of([one])["hair"] == "long hair" and traits_of([one])["hair colour"] == "red"
 
 
 def test_what_no_caption_says_is_not_guessed() -> None:

@@ -3,6 +3,9 @@
 
 Style: LoRA and identity's keys and values learn the domain. Expression: expression tokens join and
 are trained with the LoRA, identity's keys and values rest, so that identity drifts least.
+
+Full: all weights of the UNet on the same data, to see what the few ones give away. Its numbers and
+sheets stay with its state; no prior takes its weights.
 """
 
 import dataclasses
@@ -42,8 +45,8 @@ def train_adapter(
 ) -> None:
     """Train the adapter of `domain` ("geometry" or "albedo") on the base in `output`.
 
-    phase: "style", "expression" (which starts from the style phase's adapter) or "both", which
-    shares the budget between them. Raises UserError as the base's training does.
+    phase: "style", "expression" (which starts from the style phase's adapter), "both", which
+    shares the budget between them, or "full". Raises UserError as the base's training does.
     """
     for current in PHASES if phase == "both" else (phase,):
         run = settings.run
@@ -88,7 +91,7 @@ def train_phase(
     if phase == "style":
         ranks = settings.adapter.self_attention_rank, settings.adapter.cross_attention_rank
         inject_lora(denoiser.unet, *ranks)
-    else:
+    elif phase == "expression":
         _start_expression(denoiser, prior, manifest, style)
     autoencoder = open_autoencoder(output).to(accelerator.device)
     sampler = Sampler(
@@ -110,7 +113,9 @@ def train_phase(
         sampler,
         prior.schedule,
         prior.scheduler.config.prediction_type,
-        _exporter(output, domain, phase, denoiser, manifest, own_projector),
+        _leave
+        if phase == "full"
+        else _exporter(output, domain, phase, denoiser, manifest, own_projector),
         settings.adapter.identity_drift if phase == "expression" else None,
     )
     return run_stage(accelerator, stage, output, settings, resume)
@@ -120,6 +125,8 @@ def trained_parameters(
     denoiser: ConditionedDenoiser, phase: str, own_projector: bool
 ) -> dict[str, nn.Parameter]:
     """What a phase trains, by path in the denoiser; own_projector: the base has no identity MLP."""
+    if phase == "full":
+        return {f"unet.{name}": weight for name, weight in denoiser.unet.named_parameters()}
     modality = "identity" if phase == "style" else "expression"
     parts = lora_parameters(denoiser.unet) | modality_parameters(denoiser.unet, modality)
     trained = {f"unet.{name}": parameter for name, parameter in parts.items()}
@@ -162,6 +169,10 @@ def _start_expression(
     denoiser.unet.to(prior.device)
     texts = [manifest.expression_texts[name] for name in manifest.expressions]
     denoiser.expressions = prior.encode_texts(texts, manifest.expression_tokens)
+
+
+def _leave(counters: Counters) -> None:
+    """Export nothing."""
 
 
 def _exporter(

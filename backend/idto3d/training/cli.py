@@ -10,7 +10,7 @@ from typing import Any
 
 from idto3d.assets import ASSETS
 from idto3d.errors import UserError
-from idto3d.training.adapters import train_adapter
+from idto3d.training.adapters import PHASES, train_adapter
 from idto3d.training.autoencoder import train_autoencoder
 from idto3d.training.base import train_base
 from idto3d.training.settings import RunSettings, TrainingSettings
@@ -34,7 +34,7 @@ def fill_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="stop after this time")
     parser.add_argument("--samples", type=int, help="stop after this many samples in all")
     parser.add_argument("--resume", action="store_true", help="go on from the saved state")
-    parser.add_argument("--phase", choices=("style", "expression", "both"), default="both")
+    parser.add_argument("--phase", choices=(*PHASES, "both", "full"), default="both")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--precision", default=run.precision, help="auto, fp32, bf16 or fp16")

@@ -76,7 +76,9 @@ class DiffusionSettings:
     prediction_type: str = "v_prediction"  # Salimans and Ho 2022
     # Small parts such as eyes lie in directions of the latents with a tenth of their mean variance:
     # they are decided at low noise, which Hang et al.'s gamma of 5 and even draws leave out.
-    snr_gamma: float = 20.0  # Min-SNR weight (Hang et al. 2023, eq. 7), for v: min(snr, g)/(snr + 1)
+    snr_gamma: float = (
+        20.0  # Min-SNR weight (Hang et al. 2023, eq. 7), for v: min(snr, g)/(snr + 1)
+    )
     fine_share: float = 0.5  # of the samples have a timestep below `fine_timesteps`
     fine_timesteps: int = 400
     photo_share: float = 0.25  # of the base's images; the rest is half normals, half albedo

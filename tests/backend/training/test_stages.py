@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 
 from idto3d.errors import UserError
 from idto3d.prior.load import load_prior
@@ -220,6 +221,21 @@ def test_adapter_on_a_stable_diffusion_layout(dataset: Dataset, tmp_path: Path) 
     assert prior.projector is not None
     condition = prior.condition(["a front view"], torch.randn(1, 128), ["smile"])
     assert prior.denoise(torch.randn(1, 4, 8, 8), torch.tensor([400]), condition).isfinite().all()
+
+
+def test_full_fine_tuning_is_for_comparison_only(trained: Path, dataset: Dataset) -> None:
+    """It trains every weight of the UNet and leaves the prior as it is."""
+    files = [path for path in trained.rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files if "latents" not in path.parts}
+    train_adapter(dataset, trained, tiny_settings(16), False, "albedo", "full", TEXTS)
+    assert all(path.read_bytes() == content for path, content in before.items())
+    folder = trained / "training" / "albedo-full"
+    assert json.loads((folder / "state.json").read_text())["samples"] == 16
+    with safe_open(next(folder.glob("state-*.safetensors")), "pt") as state:
+        saved = {name for name in state.keys() if name.startswith("parameter/")}  # noqa: SIM118
+    weights = load_prior(trained, "photo").unet.named_parameters()
+    assert saved == {f"parameter/unet.{name}" for name, _ in weights}
+    assert list(folder.glob("sheet-*.png"))
 
 
 def test_expression_phase_needs_the_style_phase(trained: Path, dataset: Dataset) -> None:

@@ -20,7 +20,7 @@ from idto3d.prior.layout import (
     write_unet,
 )
 from idto3d.prior.lora import export_lora, inject_lora
-from idto3d.prior.manifest import Manifest, write_manifest
+from idto3d.prior.manifest import LATENT_FACTOR, Manifest, write_manifest
 from idto3d.prior.patch_autoencoder import PatchAutoencoder
 from idto3d.training.diffusion import make_projector, make_scheduler, make_unet
 from idto3d.training.settings import TrainingSettings
@@ -53,7 +53,7 @@ def write_random_compact_prior(folder: Path, seed: int = 0) -> None:
         unet = make_unet(
             settings.denoiser,
             settings.autoencoder.latent_channels,
-            settings.autoencoder.image_size // 8,
+            settings.autoencoder.image_size // LATENT_FACTOR,
             settings.text.width,
         )
         projector = make_projector(settings.denoiser, IDENTITY_DIMENSION, settings.text.width)

@@ -14,6 +14,7 @@ from idto3d.head.photo_pose import FIVE_POINTS, solve_pose
 from idto3d.head.template import load_template
 from idto3d.prior.condition import stack_conditions
 from idto3d.prior.load import compile_blocks, load_prior, replay_denoiser
+from idto3d.prior.manifest import LATENT_FACTOR
 from idto3d.prior.memory import MemoryPlan
 from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.render.cameras import sample_cameras
@@ -210,7 +211,7 @@ class DenoiserCalls:
 
     def __init__(self, guide: Guide, views: int) -> None:
         prior = guide.prior
-        side = guide.image_size // 8
+        side = guide.image_size // LATENT_FACTOR
         channels = prior.unet.config.out_channels
         generator = torch.Generator().manual_seed(6)
         shape = (2 * views, channels, side, side)

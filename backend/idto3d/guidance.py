@@ -14,12 +14,12 @@ from torch import Tensor
 from idto3d.prior.captions import portrait_caption, view_words
 from idto3d.prior.linear_encoder import CELL, LinearEncoder, fit_linear_encoder
 from idto3d.prior.load import Prior
+from idto3d.prior.manifest import LATENT_FACTOR
 from idto3d.prior.memory import MemoryPlan
 from idto3d.prior.score_distillation import Distillation, DistillationSettings, distill
 from idto3d.render.cameras import Cameras, sample_cameras
 from idto3d.render.normals import supersampled_normals, vertex_normals
 
-LATENT_FACTOR = 8  # pixels of a picture along a latent cell
 FITTED_VIEWS = 48  # that the linear encoder is fitted to
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from idto3d.errors import UserError
 
 TINY = "tiny_vae"  # a small encoder beside vae/, optional
+LATENT_FACTOR = 8  # pixels of a picture along a cell of its latents
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 
 

@@ -25,7 +25,7 @@ from idto3d.prior.layout import (
     write_unet,
 )
 from idto3d.prior.lora import export_lora, inject_lora, lora_parameters
-from idto3d.prior.manifest import Manifest, write_manifest
+from idto3d.prior.manifest import LATENT_FACTOR, Manifest, write_manifest
 
 EXPRESSIONS = MappingProxyType(
     {"neutral": "a neutral expression", "smile": "a closed mouth smile", "jaw_open": "a wide mouth"}
@@ -53,7 +53,7 @@ def write_random_prior(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tokenizer = _tokenizer(texts)
-        unet = _unet(image_size // 8, spatial_hint)
+        unet = _unet(image_size // LATENT_FACTOR, spatial_hint)
         projector = IdentityProjector(identity_dimension, 5, 16, 2, _WIDTH)
         write_unet(folder, unet)
         write_autoencoder(folder, _autoencoder(image_size))

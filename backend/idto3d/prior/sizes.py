@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from idto3d.prior.attention import install_multimodal_attention
-from idto3d.prior.manifest import TINY, Manifest, damaged
+from idto3d.prior.manifest import LATENT_FACTOR, TINY, Manifest, damaged
 from idto3d.prior.memory import Sizes, peak_bytes, weight_bytes
 from idto3d.prior.patch_autoencoder import PatchAutoencoder
 from idto3d.prior.tiny_encoder import small_from_config
@@ -63,7 +63,7 @@ def _from_config(kind: Any, folder: Path) -> Any:
 
 
 def _call(unet: Any, manifest: Manifest) -> int:
-    side = manifest.image_size // 8
+    side = manifest.image_size // LATENT_FACTOR
     labels = None
     if unet.config.class_embed_type == "projection":
         labels = torch.zeros(1, unet.config.projection_class_embeddings_input_dim)

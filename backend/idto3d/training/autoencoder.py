@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 from idto3d.errors import UserError
 from idto3d.prior.layout import write_autoencoder
+from idto3d.prior.manifest import LATENT_FACTOR
 from idto3d.prior.patch_autoencoder import PatchAutoencoder
 from idto3d.training.base import open_autoencoder
 from idto3d.training.checkpoint import Counters, has_state, load_state, save_state
@@ -164,7 +165,7 @@ def train_autoencoder(
 
     def step() -> tuple[dict[str, torch.Tensor], int]:
         images = next(batches).to(accelerator.device)
-        size = images.shape[-1] // 8
+        size = images.shape[-1] // LATENT_FACTOR
         noise = torch.randn(len(images), shape.latent_channels, size, size, generator=generator)
         with accelerator.autocast():
             loss, parts = wrapped(images, noise.to(accelerator.device))

@@ -17,7 +17,7 @@ from idto3d.errors import UserError
 from idto3d.prior.condition import PHRASE_OF_KIND
 from idto3d.prior.denoiser import NoiseSchedule
 from idto3d.prior.layout import write_conditioning, write_scheduler, write_text_encoder, write_unet
-from idto3d.prior.manifest import Manifest, write_manifest
+from idto3d.prior.manifest import LATENT_FACTOR, Manifest, write_manifest
 from idto3d.prior.patch_autoencoder import Autoencoder, read_autoencoder
 from idto3d.training.batches import Sampler
 from idto3d.training.checkpoint import Counters, has_state
@@ -116,7 +116,7 @@ def make_denoiser(
     unet = make_unet(
         settings.denoiser,
         autoencoder.config.latent_channels,
-        autoencoder.config.sample_size // 8,
+        autoencoder.config.sample_size // LATENT_FACTOR,
         settings.text.width,
     )
     # Convolutions are a third faster on the CPU when the channels lie side by side.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`idto3d evaluate prior`: what the prior draws of people it has never seen, as sheets like the
-paper's Figs. 5, 6 and 7: by pose, by expression, by identity.
+paper's Figs. 5, 6 and 7: by pose, by expression, by identity; and by what the caption asks for.
 
 The adapted priors are told the identity, the expression and the caption, and see the normals of the
 template that stage 0 shapes; beside them the base is told the caption alone and sees the unshaped
@@ -33,7 +33,20 @@ if TYPE_CHECKING:
 
 YAWS = (-90.0, -45.0, 0.0, 45.0, 90.0, 180.0)  # degrees, of the sheet of poses
 JUDGED_YAWS = (-20.0, 0.0, 20.0)
-SHOWN_PEOPLE = 3  # on the sheets of poses and expressions
+SHOWN_PEOPLE = 3  # on the sheets of poses, expressions and words
+ASKED_YAW = 30.0  # of the sheet of words
+# What the caption says in place of the person's own words.
+ASKED: dict[str, dict[str, str]] = {
+    "own words": {},
+    "glasses": {"worn": "glasses"},
+    "earrings": {"worn": "earrings"},
+    "long hair": {"hair": "long dark brown hair"},
+    "tied hair": {"hair": "tied dark brown hair"},
+    "curly hair": {"hair": "curly dark brown hair"},
+    "red hair": {"hair": "full red hair"},
+    "no hair": {"hair": "no hair"},
+    "a beard": {"beard": "a beard"},
+}
 PAINTERS = {
     "geometry": "normals",
     "albedo": "albedo",
@@ -96,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     make_folder(arguments.output)
     _poses(arguments.output / "poses.png", studio, sitters[:SHOWN_PEOPLE])
     _expressions(arguments.output / "expressions.png", studio, sitters[:SHOWN_PEOPLE])
+    _asked(arguments.output / "words.png", studio, sitters[:SHOWN_PEOPLE])
     figures = _identities(arguments.output / "identities.png", studio, sitters)
     content = {"guidance": drawing.guidance, "steps": drawing.steps, "seed": drawing.seed,
                "people": len(sitters), "recognised": figures}  # fmt: skip
@@ -104,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         for judge, each in judges.items():
             print(f"{painter}, {judge}: rank 1 {100 * each['rank_one']:.0f} %, "
                   f"similarity {each['similarity']:.2f}")  # fmt: skip
-    print(f"{arguments.output}: poses.png, expressions.png, identities.png, prior.json")
+    print(f"{arguments.output}: poses.png, expressions.png, words.png, identities.png, prior.json")
     return 0
 
 
@@ -189,6 +203,26 @@ def _expressions(path: Path, studio: Studio, sitters: Sequence[Sitter]) -> None:
             pictures = studio.draw(painter, sitter, _cameras([15.0] * len(names)), names)
             rows.append(Row(f"Person {number}, {_words(sitter)}: {name}", list(pictures)))
     write_contact_sheet(path, names, rows)
+
+
+def _asked(path: Path, studio: Studio, sitters: Sequence[Sitter]) -> None:
+    """A column for each wish; whose face it is stays the same."""
+    rows = []
+    for number, sitter in enumerate(sitters):
+        wishes = [
+            dataclasses.replace(sitter.person, words={**sitter.person.words, **words})
+            for words in ASKED.values()
+        ]
+        for painter, name in PAINTERS.items():
+            pictures = [
+                studio.draw(
+                    painter, dataclasses.replace(sitter, person=wish), _cameras([ASKED_YAW]),
+                    ["neutral"],
+                )[0]
+                for wish in wishes
+            ]  # fmt: skip
+            rows.append(Row(f"Person {number}, {_words(sitter)}: {name}", pictures))
+    write_contact_sheet(path, list(ASKED), rows)
 
 
 def _identities(

@@ -71,7 +71,8 @@ def test_all_sheets_are_written(
     prior_sheets.add_arguments(parser)
     words = ["--output", str(tmp_path), "--prior", str(prior), "--people", "2", "--steps", "1"]
     assert prior_sheets.run(parser.parse_args(words)) == 0
-    for name, columns in (("poses", 2), ("expressions", 3), ("identities", 2)):
+    sizes = {"poses": 2, "expressions": 3, "words": len(prior_sheets.ASKED), "identities": 2}
+    for name, columns in sizes.items():
         assert Image.open(tmp_path / f"{name}.png").width == GAP + columns * (CELL + GAP)
     found = json.loads((tmp_path / "prior.json").read_text())
     assert set(found["recognised"]) == {"albedo", "base model, text alone"}

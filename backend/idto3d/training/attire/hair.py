@@ -43,22 +43,17 @@ def hanging(
     locks = value_noise(_flat(around[None] * 9, down * 0.12), int(random.integers(1 << 20)))
     locks = locks.reshape(down.shape)
     wave = random.uniform(0.0, 0.35) * np.sin(down * random.uniform(0.6, 1.2) + 3 * locks)
-    thick = random.uniform(0.7, 2.2) * smoothstep(0.0, 3.0, down) * (0.8 + 0.3 * locks)
+    thick = random.uniform(0.7, 2.2) * smoothstep(0.0, 9.0, down) * (0.8 + 0.3 * locks)
     # Thin at the ends and where the curtain opens.
     edge = np.minimum(around - opening, 2 * np.pi - opening - around)[None]
-    thick = (
-        thick
-        * (0.35 + 0.65 * smoothstep(1.0, 0.75, share))
-        * (0.4 + 0.6 * smoothstep(0.0, 0.3, edge))
-    )
+    thick = thick * (0.35 + 0.65 * smoothstep(1.0, 0.75, share))
+    thick = thick * (0.4 + 0.6 * smoothstep(0.0, 0.3, edge))
     inner = reach * (1 - together) + wave * cm * smoothstep(8.0, 14.0, down)
     outer = inner + np.maximum(thick, 0.12) * cm
     shell = np.concatenate([outer, inner[:, ::-1], outer[:, :1]], axis=1)
     turn = np.concatenate([around, around[::-1], around[:1]])
     levels = np.concatenate([height, height[:, ::-1], height[:, :1]], axis=1)
-    points = np.stack([shell * np.sin(turn), levels, axis + shell * np.cos(turn)], axis=-1).reshape(
-        -1, 3
-    )
+    points = np.stack([shell * np.sin(turn), levels, axis + shell * np.cos(turn)], axis=-1)
     faces = grid_faces(ROWS, 2 * COLUMNS + 1)[:, ::-1]
     # Its lower edge, from the outer to the inner side.
     last = (ROWS - 1) * (2 * COLUMNS + 1)
@@ -72,14 +67,9 @@ def hanging(
     )
     strands = value_noise(_flat(turn[None] * 60 + 4 * wave[:, :1], (top - levels) / cm * 0.05), 31)
     shade = np.clip(1 + 0.25 * strands, 0.3, 2.0) * depth.ravel()
-    return still(
-        points,
-        np.concatenate([faces, rim]),
-        np.clip(colour * shade[:, None], 0, 1),
-        ROUGHNESS,
-        1.0,
-        0.85,
-    )
+    painted = np.clip(colour * shade[:, None], 0, 1)
+    everything = np.concatenate([faces, rim])
+    return still(points.reshape(-1, 3), everything, painted, ROUGHNESS, 1.0, 0.85)
 
 
 def tied(
@@ -111,9 +101,8 @@ def tied(
             axis=1,
         )
         full = random.uniform(1.4, 2.6) * cm
-        radius = (
-            full * np.minimum(0.45 + 2.2 * share, 1) * (1 - smoothstep(0.6, 1.0, share)) + 0.15 * cm
-        )
+        swell = np.minimum(0.45 + 2.2 * share, 1) * (1 - smoothstep(0.6, 1.0, share))
+        radius = full * swell + 0.15 * cm
         vertices, faces = tube(curve, radius)
         strands = value_noise(vertices / cm * np.array([2.0, 0.3, 2.0]), 17)
     shade = np.clip(1 + 0.25 * strands, 0.3, 2.0)

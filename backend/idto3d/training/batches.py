@@ -69,9 +69,7 @@ class Sampler:
             for probability in (s.drop_text, s.drop_identity, s.drop_expression)
         )
         spoken = torch.rand(count, generator=generator) < self.expression_in_caption
-        fine = torch.rand(count, generator=generator) < s.fine_share
-        most = torch.where(fine, s.fine_timesteps, s.train_timesteps)
-        timesteps = (torch.rand(count, generator=generator) * most).long()
+        timesteps = torch.randint(s.train_timesteps, (count,), generator=generator)
         captions = self.captions(rows, kinds, spoken.tolist())
         texts = ["" if drop else c for c, drop in zip(captions, drop_text, strict=True)]
         clean = self.clean(rows, kinds)

@@ -74,13 +74,7 @@ class DiffusionSettings:
     beta_start: float = 0.00085  # scaled linear, as Stable Diffusion 1.5
     beta_end: float = 0.012
     prediction_type: str = "v_prediction"  # Salimans and Ho 2022
-    # Small parts such as eyes lie in directions of the latents with a tenth of their mean variance:
-    # they are decided at low noise, which Hang et al.'s gamma of 5 and even draws leave out.
-    snr_gamma: float = (
-        20.0  # Min-SNR weight (Hang et al. 2023, eq. 7), for v: min(snr, g)/(snr + 1)
-    )
-    fine_share: float = 0.5  # of the samples have a timestep below `fine_timesteps`
-    fine_timesteps: int = 400
+    snr_gamma: float = 5.0  # Min-SNR weight (Hang et al. 2023, eq. 7), for v: min(snr, g)/(snr + 1)
     photo_share: float = 0.25  # of the base's images; the rest is half normals, half albedo
     drop_text: float = 0.10  # classifier-free dropout, each alone ...
     drop_identity: float = 0.05

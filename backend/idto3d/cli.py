@@ -33,6 +33,11 @@ ELSEWHERE = {
         "add_arguments",
         "compare heads of held-out people with the truth",
     ),
+    ("evaluate", "photos"): (
+        "idto3d.evaluation.photos",
+        "add_arguments",
+        "compare heads with other photographs of the same people, yours",
+    ),
     ("evaluate", "compare"): (
         "idto3d.evaluation.comparison",
         "add_arguments",

@@ -41,6 +41,10 @@ class Case:
     job: JobFolder
 
     @property
+    def name(self) -> str:
+        return f"Person {self.index}"
+
+    @property
     def finished(self) -> bool:
         return self.job.head.is_file()
 

@@ -21,9 +21,12 @@ def portrait_cameras(yaw: torch.Tensor, pitch: torch.Tensor) -> Cameras:
     return orbit(yaw, pitch, 2.6, (0.0, 0.0, 0.05), 19.0)
 
 
-def similarities(probes: np.ndarray, gallery: np.ndarray) -> np.ndarray:
-    """Cosines (N,M) of centred mean embeddings: probes (N,E,D) against people (M,E,D)."""
-    return _directions(probes) @ _directions(gallery).T
+def similarities(probes: np.ndarray, gallery: np.ndarray, centred: bool = True) -> np.ndarray:
+    """Cosines (N,M) of mean embeddings, centred: probes (N,E,D) against people (M,E,D).
+
+    Not `centred` for a single head: alone, it is its set's mean.
+    """
+    return _directions(probes, centred) @ _directions(gallery, centred).T
 
 
 def ranks(similarity: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -35,7 +38,8 @@ def ranks(similarity: np.ndarray, right: np.ndarray) -> np.ndarray:
     return (similarity >= own[:, None]).sum(axis=1)
 
 
-def _directions(embeddings: np.ndarray) -> np.ndarray:
-    mean = embeddings.astype(np.float64).mean(axis=1)
-    centred = mean - mean.mean(axis=0)
-    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+def _directions(embeddings: np.ndarray, centred: bool) -> np.ndarray:
+    rows = embeddings.astype(np.float64).mean(axis=1)
+    if centred:
+        rows = rows - rows.mean(axis=0)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

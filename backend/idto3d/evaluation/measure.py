@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from PIL import Image
 
 from idto3d.errors import UserError
@@ -16,13 +15,11 @@ from idto3d.evaluation.finished_head import finished_heads
 from idto3d.evaluation.held_out import PHOTOS, Case
 from idto3d.evaluation.observation import Observation, Surfaces, Truth
 from idto3d.evaluation.observe import Bench, observation, truth
-from idto3d.evaluation.portraits import even_light, take, true_head
+from idto3d.evaluation.portraits import even_light, for_sheet, true_head
 from idto3d.evaluation.scores import Group, Place, Score
 from idto3d.pictures import Finished
-from idto3d.render.cameras import orbit
 from idto3d.training.people import People
 
-SHEET_SIZE = 256  # pixels of a portrait before it is scaled to its cell
 CAPTIONS = (
     *(f"photo {number + 1}" for number in range(PHOTOS)),
     "generated",
@@ -124,14 +121,13 @@ def sheet_rows(cases: Sequence[Case], scores: Sequence[Score], people: People) -
     """A row of the contact sheet for each score, pictures in the order of CAPTIONS."""
     known = {case.index: case for case in cases}
     rows = []
-    light = [even_light()] * 2
-    cameras = orbit(torch.tensor([0.0, 45.0]), 0.0, 2.6, (0.0, 0.0, 0.0), 20.0)
+    light = even_light()
     for each in scores:
         case = known[each.person]
         finished = Finished.load(case.job.result / "surface.npz")
         generated = finished_heads(case.job.result, finished, people.fine)[0]
         heads = (generated, true_head(case.person))
-        portraits = np.concatenate([take(head, cameras, light, SHEET_SIZE) for head in heads])
+        portraits = np.concatenate([for_sheet(head, light) for head in heads])
         photos = [np.asarray(Image.open(photo).convert("RGB")) for photo in case.photos]
         ranks = ", ".join(f"{judge} {place.rank}" for judge, place in each.places.items())
         heading = (

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as functional
 
 from idto3d.asset.textured import Seen
-from idto3d.render.cameras import Cameras, transform
+from idto3d.render.cameras import Cameras, orbit, transform
 from idto3d.render.environment import (
     EnvironmentLight,
     prefilter,
@@ -26,6 +26,7 @@ from idto3d.render.shade import linear_to_srgb, shade, tone_map
 from idto3d.training.people import Person
 
 SUPERSAMPLE = 2
+SHEET_SIZE = 256  # pixels of a portrait on a contact sheet before it is scaled to its cell
 ENVIRONMENTS = 12
 ENVIRONMENT_SEED = 4711  # maps that no head was textured under
 # dlib's five points among the 68: left eye outer and inner, right eye outer and inner, nose base.
@@ -132,6 +133,12 @@ def take(
         small = functional.avg_pool2d(image.permute(2, 0, 1)[None], SUPERSAMPLE)
         pictures.append(small[0].permute(1, 2, 0))
     return (torch.stack(pictures) * 255 + 0.5).to(torch.uint8).numpy()
+
+
+def for_sheet(head: Head, light: EnvironmentLight) -> np.ndarray:
+    """(2,SHEET_SIZE,SHEET_SIZE,3) uint8: from the front and turned by 45 degrees."""
+    cameras = orbit(torch.tensor([0.0, 45.0]), 0.0, 2.6, (0.0, 0.0, 0.0), 20.0)
+    return take(head, cameras, [light] * 2, SHEET_SIZE)
 
 
 @torch.no_grad()

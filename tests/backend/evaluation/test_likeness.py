@@ -19,6 +19,7 @@ from idto3d.assets import ASSETS  # noqa: E402
 from idto3d.errors import UserError  # noqa: E402
 from idto3d.evaluation import (  # noqa: E402
     geometry,
+    head_jobs,
     held_out,
     judges,
     likeness,
@@ -215,14 +216,15 @@ def test_evaluations_older_than_a_setting_go_on(
     parser = argparse.ArgumentParser()
     likeness.add_arguments(parser)
     arguments = parser.parse_args([*words, "--expressions", ""])
-    assert likeness.agreed_settings(arguments, 1)["photos"] == 5
+    population = {"seed": 1, "ict": False}
+    assert head_jobs.agreed_settings(arguments, population)["photos"] == 5
     path = tmp_path / "out" / "settings.json"
     old = json.loads(path.read_text())
     del old["photos"], old["expressions"]
     path.write_text(json.dumps(old))
-    assert likeness.agreed_settings(arguments, 1)["expressions"] == []
+    assert head_jobs.agreed_settings(arguments, population)["expressions"] == []
     with pytest.raises(UserError, match="another expressions"):
-        likeness.agreed_settings(parser.parse_args(words), 1)
+        head_jobs.agreed_settings(parser.parse_args(words), population)
 
 
 def test_the_fixed_set_has_fifty_people() -> None:
@@ -230,8 +232,6 @@ def test_the_fixed_set_has_fifty_people() -> None:
     likeness.add_arguments(parser)
     arguments = parser.parse_args(["--output", "x"])
     assert (arguments.people, arguments.photos, arguments.expressions) == (50, 5, "")
-    assert len(likeness.asked_expressions("all")) == 16
-    assert likeness.asked_expressions("blink, smile,blink,neutral") == ["blink", "smile"]
 
 
 def test_a_head_that_fails_stops_nobody_else(
@@ -253,16 +253,9 @@ def test_a_head_that_fails_stops_nobody_else(
     monkeypatch.setattr(observe, "observation", lambda case, tools: measured.append(case.index))
     generator = Failing()
     more = ["--people", "4", "--part", "2/2"]
-    assert evaluate([*words, *more], monkeypatch, generator) == likeness.INTERNAL
+    assert evaluate([*words, *more], monkeypatch, generator) == head_jobs.INTERNAL
     assert generator.made == [3] and measured == [3]
     assert not (tmp_path / "out" / "likeness.json").exists()
     assert "Person 1: No face was found" in capsys.readouterr().err
     photos = [folder.name for folder in (tmp_path / "out").glob("person-*")]
     assert sorted(photos) == ["person-01", "person-03"]
-
-
-def test_parts() -> None:
-    assert likeness.part("2/3") == (2, 3)
-    for words in ("3/2", "0/2", "2", "a/b", "1/0"):
-        with pytest.raises(argparse.ArgumentTypeError, match="is no part"):
-            likeness.part(words)

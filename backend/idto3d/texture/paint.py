@@ -133,10 +133,9 @@ def paint_head(
         lash = (1 - smoothstep(0.0, 0.2 * cm, np.abs(distance))) * front * np.where(upper, 0.8, 0.3)
         albedo = _blend(albedo, 0.3 * hair, lash)
 
-    bearded = _beard(p, landmarks) if look.beard > 0 else np.zeros(count)
     if look.beard > 0:
         grain = 0.7 + 0.5 * value_noise(scaled * 8.0, look.seed + 9)
-        weight = np.clip(look.beard * bearded * grain, 0, 0.9)
+        weight = np.clip(look.beard * _beard(p, landmarks) * grain, 0, 0.9)
         albedo = _blend(albedo, 0.85 * hair, weight)
 
     lips = landmarks[LIPS_OUTER, :2]
@@ -175,16 +174,16 @@ def paint_head(
     away = np.linalg.norm(p[:, 1:] - ear_centre(landmarks), axis=1)
     beside = smoothstep(3.0 * cm, 6.5 * cm, away)
     if look.curl > 0:
-        curls = value_noise(scaled * 0.8, look.seed + 24) + value_noise(
-            scaled * 1.6, look.seed + 25
-        )
-        volume = volume + look.curl * 0.5 * curls
+        for index, frequency in enumerate((0.8, 1.6)):
+            curls = value_noise(scaled * frequency, look.seed + 24 + index)
+            volume = volume + 0.5 * look.curl * curls
     offset = cover * look.hair_thickness * cm * volume * beside
     if look.beard_thickness > 0:
         # Lips and what lies between them stay free.
         free = smoothstep(0.1 * cm, 0.9 * cm, polygon_distance(q, lips)) * is_skin
         tufts = 0.8 + 0.3 * value_noise(scaled * np.array([2.5, 1.0, 2.5]), look.seed + 26)
-        offset = offset + look.beard_thickness * cm * bearded * free * tufts
+        thick = look.beard_thickness * _beard(p, landmarks) * free * tufts
+        offset = offset + thick * cm
 
     albedo[part == MOUTH] = MOUTH_INSIDE
     albedo[part == TEETH] = TEETH_COLOUR

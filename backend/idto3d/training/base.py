@@ -7,6 +7,7 @@ adapters to learn; the caption names the kind of image.
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from idto3d.training.loop import make_accelerator
 from idto3d.training.settings import TrainingSettings
 from idto3d.training.shards import Dataset, Identities, read_shard
 from idto3d.training.stage import Stage, fill_store, require_fresh_or_resume, run_stage
-from idto3d.training.text import known_words, make_text_encoder, make_tokenizer
+from idto3d.training.text import SPECIAL, known_words, make_text_encoder, make_tokenizer
 
 STAGE = "base"
 
@@ -57,10 +58,10 @@ def train_base(
     autoencoder = open_autoencoder(output).to(accelerator.device)
     texts = [expression_texts[name] for name in dataset.expressions]
     words = [*captions_of(dataset), *PHRASE_OF_KIND.values(), *expression_texts.values(), ","]
-    tokenizer = make_tokenizer(words, settings.text.length)
+    known: Sequence[str] = SPECIAL
     if has_state(folder):
         known = known_words(AutoTokenizer.from_pretrained(output / "tokenizer"))
-        tokenizer = make_tokenizer(words, settings.text.length, known)
+    tokenizer = make_tokenizer(words, settings.text.length, known)
     denoiser = make_denoiser(settings, tokenizer, autoencoder, identities)
     scheduler = make_scheduler(settings.diffusion)
     share = settings.diffusion.photo_share

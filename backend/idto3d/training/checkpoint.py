@@ -77,8 +77,10 @@ def load_state(
     index = json.loads((folder / "state.json").read_text())
     tensors = load_file(folder / index["file"])
     for name in set(growing) & set(parameters):
-        rows = len(tensors[f"parameter/{name}"])
-        fresh = parameters[name].detach()[rows:].cpu()
+        saved, parameter = tensors[f"parameter/{name}"], parameters[name]
+        if saved.shape[1:] != parameter.shape[1:]:
+            continue  # of other settings, as is said below
+        fresh = parameter.detach()[len(saved) :].cpu()
         for key in [key for key in tensors if key.endswith(f"/{name}") and tensors[key].dim()]:
             more = torch.zeros_like(fresh) if key.startswith("optimizer/") else fresh
             tensors[key] = torch.cat([tensors[key], more])

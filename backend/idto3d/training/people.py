@@ -39,7 +39,7 @@ class Person:
     displacement: Callable[[dict[str, float]], np.ndarray]  # ARKit weights -> (V,3)
     relief: Relief | None = None  # wrinkles and pores
     grown: tuple[Worn, ...] = ()  # teeth, lashes, hair that leaves the scalp: in every picture
-    accessories: tuple[Worn, ...] = ()  # what can be taken off, and is for embeddings
+    accessories: tuple[Worn, ...] = ()  # taken off for the pictures that embeddings are made of
 
 
 class People:

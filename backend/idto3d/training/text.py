@@ -14,6 +14,7 @@ from transformers import (
 from idto3d.training.settings import TextSettings
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[START]", "[END]"
+SPECIAL = (PAD, UNKNOWN, START, END)
 
 
 def known_words(tokenizer: PreTrainedTokenizerBase) -> list[str]:
@@ -23,7 +24,7 @@ def known_words(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 
 
 def make_tokenizer(
-    texts: Iterable[str], length: int, known: Sequence[str] = (PAD, UNKNOWN, START, END)
+    texts: Iterable[str], length: int, known: Sequence[str] = SPECIAL
 ) -> PreTrainedTokenizerFast:
     """A lower-case word-level tokenizer that knows every word of `texts`.
 

@@ -28,7 +28,8 @@ ROUNDS = 20
 def traits_of(captions: Iterable[str]) -> dict[str, str]:
     """One person's words: sex, age, skin, hair and its colour, beard, accessories; else UNNAMED."""
     found = dict.fromkeys(("sex", "age", "skin", "hair", "hair colour"), UNNAMED)
-    found["beard"] = found["accessories"] = "none"
+    found["beard"] = "none"
+    worn: set[str] = set()
     for caption in captions:
         match = CAPTION.search(caption)
         if match is None:
@@ -44,11 +45,10 @@ def traits_of(captions: Iterable[str]) -> dict[str, str]:
                 found["hair colour"] = "none" if trait == "no hair" else colour
                 found["hair"] = trait.replace(f" {colour} ", " ")
             elif trait in ACCESSORIES:
-                worn = found["accessories"].replace("none", "")
-                named = {*worn.split(" and "), trait} - {""}
-                found["accessories"] = " and ".join(sorted(named))
+                worn.add(trait)
             elif trait in ("a beard", "stubble"):
                 found["beard"] = trait.removeprefix("a ")
+    found["accessories"] = " and ".join(sorted(worn)) or "none"
     return found
 
 

@@ -69,7 +69,6 @@ def render_views(
         normal = _bent(normal, places, person.relief)
     rotation = cameras.view[:, :3, :3]
     normal = torch.einsum("bij,bhwj->bhwi", rotation, normal)
-    normal = functional.normalize(normal, dim=-1, eps=1e-8)
     albedo, occlusion = pixels[..., 3:6], pixels[..., 6:7]
     roughness, hair = pixels[..., 7:8], pixels[..., 8:9]
     shaded = torch.stack(

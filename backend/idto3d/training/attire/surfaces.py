@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from idto3d.anatomy.pieces import grid_faces
+from idto3d.training.sphere import sphere_faces, sphere_points
 
 SIDES = 8  # of a tube
 
@@ -93,17 +94,7 @@ def tube(
 
 def ball(centre: np.ndarray, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vertices and outward faces of an ellipsoid; centre (3,), radii (3,)."""
-    polar = np.linspace(0.0, np.pi, 17)[:, None]
-    around = np.linspace(0.0, 2 * np.pi, 33)[None]
-    points = np.stack(
-        [
-            np.sin(polar) * np.sin(around),
-            np.cos(polar) * np.ones_like(around),
-            np.sin(polar) * np.cos(around),
-        ],
-        axis=-1,
-    )
-    return centre + radii * points.reshape(-1, 3), grid_faces(17, 33)[:, ::-1]
+    return centre + radii * sphere_points(), sphere_faces()
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -78,6 +78,7 @@ def write_random_compact_prior(folder: Path, seed: int = 0) -> None:
             identity_dimension=IDENTITY_DIMENSION,
             identity_photos=settings.denoiser.identity_photos,
             spatial_hint=settings.denoiser.spatial_hint,
+            painted_hint=settings.denoiser.painted_hint,
             expression_tokens=settings.denoiser.expression_tokens,
             expressions=tuple(texts),
             expression_texts=texts,

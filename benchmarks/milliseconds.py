@@ -33,7 +33,7 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
         (HeadModel, "wrapped"), (HeadModel, "extracted"), (HeadModel, "regularization"),
     ),
     "pictures": ((steps, "camera_normals_image"), (TextureModel, "render")),
-    "the hint's pictures": ((guidance, "supersampled_normals"),),
+    "the hint's pictures": ((guidance, "supersampled"),),
     "encoder": ((Prior, "encode"), (guidance.LinearEncoder, "encode")),
     "words and identity": ((Prior, "condition"), (Prior, "unconditional")),
     "denoiser, both branches": ((Prior, "denoise"),),

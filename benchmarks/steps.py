@@ -21,6 +21,7 @@ from idto3d.render.cameras import sample_cameras
 from idto3d.render.normals import camera_normals_image
 from idto3d.settings import GeometrySettings, Settings, TextureSettings
 from idto3d.texture.first_colours import first_colours
+from idto3d.texture.hint_paint import hint_paint
 from idto3d.texture.model import TextureModel
 from idto3d.texture.shots import Shot
 
@@ -71,6 +72,7 @@ class Subject:
             self.names,
             self.canonical + self.motions,
             self.faces,
+            hint_paint(self.template).to(self.device),
             plan,
         )
 
@@ -214,12 +216,13 @@ class DenoiserCalls:
         side = guide.image_size // LATENT_FACTOR
         channels = prior.unet.config.out_channels
         generator = torch.Generator().manual_seed(6)
-        shape = (2 * views, channels, side, side)
-        self.noisy, self.hint = torch.randn(2, *shape, generator=generator).to(prior.device)
+        told = channels * (1 + prior.manifest.painted_hint)
+        both = torch.randn(2 * views, channels + told, side, side, generator=generator)
+        self.noisy, self.hint = both.to(prior.device).split([channels, told], dim=1)
         names = [guide.expressions[index % len(guide.expressions)] for index in range(views)]
         captions = [f"a front view face portrait of {guide.person}"] * views
-        told = prior.condition(captions, guide.identity, names)
-        self.condition = stack_conditions([told, prior.unconditional(views)])
+        own = prior.condition(captions, guide.identity, names)
+        self.condition = stack_conditions([own, prior.unconditional(views)])
         self.timesteps = torch.full((2 * views,), TIMESTEP)
         self.prior = prior
 

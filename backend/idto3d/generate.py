@@ -60,6 +60,7 @@ from idto3d.render.normals import camera_normals_image
 from idto3d.render.procedural import procedural_environments
 from idto3d.run import Loop, Run, number_format, open_run, replays_denoiser, restore
 from idto3d.texture.first_colours import FirstColours, first_colours, hair_offset
+from idto3d.texture.hint_paint import hint_paint
 from idto3d.texture.model import TextureModel
 from idto3d.texture.shots import Shot
 
@@ -223,6 +224,7 @@ def guide_for(run: Run, start: Start, domain: str) -> Guide:
         start.expressions,
         hint.to(run.device),
         start.template.faces.to(run.device),
+        hint_paint(start.template).to(run.device),
         plan,
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from idto3d.prior.captions import portrait_caption, view_words
 from idto3d.prior.linear_encoder import CELL, LinearEncoder, fit_linear_encoder
@@ -18,7 +19,7 @@ from idto3d.prior.manifest import LATENT_FACTOR
 from idto3d.prior.memory import MemoryPlan
 from idto3d.prior.score_distillation import Distillation, DistillationSettings, distill
 from idto3d.render.cameras import Cameras, sample_cameras
-from idto3d.render.normals import supersampled_normals, vertex_normals
+from idto3d.render.normals import supersampled, supersampled_normals, vertex_normals
 
 FITTED_VIEWS = 48  # that the linear encoder is fitted to
 
@@ -52,6 +53,7 @@ class Guide:
     expressions: tuple[str, ...]  # names; a view's expression is an index into them
     hint: Tensor  # (K,V,3) the shaped template in each expression
     hint_faces: Tensor  # (F,3)
+    hint_colours: Tensor  # (V,3) what a painted hint shows
     plan: MemoryPlan = MemoryPlan()  # how the prior is called
 
     @property
@@ -148,11 +150,7 @@ class Guide:
             names = [self.expressions[index] for index in chosen.tolist()]
         hint_latents = None
         if self.prior.manifest.spatial_hint:
-            pictures = supersampled_normals(
-                self.hint[chosen], self.hint_faces, cameras, images.shape[1],
-                normals=self.hint_normals[chosen],
-            )  # fmt: skip
-            hint_latents = encode(pictures.movedim(-1, 1))
+            hint_latents = self._hint_latents(cameras, chosen, coarse)
         return distill(
             self.prior,
             latents,
@@ -163,6 +161,23 @@ class Guide:
             settings,
             hint_latents,
         )
+
+    @torch.no_grad()
+    def _hint_latents(self, cameras: Cameras, chosen: Tensor, coarse: bool) -> Tensor:
+        """(B,C,h,w) of the template's normals in expressions `chosen` (B,), and (B,2 C,h,w) with
+        its colours after them for a prior with a painted hint."""
+        colours = self.hint_colours if self.prior.manifest.painted_hint else None
+        pictures = supersampled(
+            self.hint[chosen], self.hint_faces, cameras, self.image_size, colours,
+            normals=self.hint_normals[chosen],
+        )  # fmt: skip
+        normals, *painted = (picture.movedim(-1, 1) for picture in pictures)
+        if coarse:
+            small = functional.interpolate(normals, size=(self.coarse_size,) * 2, mode="area")
+            parts = [self.linear_encoder.encode(small)]
+        else:
+            parts = [self.prior.encode(normals)]
+        return torch.cat([*parts, *(self.prior.encode(picture) for picture in painted)], dim=1)
 
 
 def draw_expressions(

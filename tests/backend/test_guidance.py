@@ -14,7 +14,7 @@ from idto3d.prior.memory import MemoryPlan
 from idto3d.prior.random_prior import write_random_prior
 from idto3d.prior.score_distillation import DistillationSettings
 from idto3d.render.cameras import Cameras, orbit
-from idto3d.render.normals import camera_normals_image
+from idto3d.render.normals import camera_normals_image, supersampled
 from idto3d.training.looks import TONE_WORDS, TONES
 from tests.backend.head.shapes import icosphere
 
@@ -34,7 +34,9 @@ def guide(prior: Prior) -> Guide:
     vertices, faces = icosphere(2, radius=0.3)
     hint = torch.stack([vertices, vertices * torch.tensor([1.0, 1.3, 1.0])])
     identity = torch.randn(1, 128, generator=torch.Generator().manual_seed(0))
-    return Guide(prior, identity, "young woman", "pale skin", ("neutral", "jaw_open"), hint, faces)
+    return Guide(
+        prior, identity, "young woman", "pale skin", ("neutral", "jaw_open"), hint, faces, vertices
+    )
 
 
 @pytest.fixture
@@ -121,6 +123,29 @@ def test_small_pictures_give_latents_of_the_same_size(guide: Guide, cameras: Cam
     assert results[0][1].abs().amax(dim=(1, 2, 3)).min() > 0
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_a_painted_hint_is_seen(
+    guide: Guide, cameras: Cameras, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("painted")
+    write_random_prior(folder, image_size=64, painted_hint=True)
+    painted = dataclasses.replace(guide, prior=load_prior(folder, "geometry"))
+    pictures = supersampled(
+        guide.hint, guide.hint_faces, cameras, guide.image_size, guide.hint_colours
+    )
+    normals, colours = (painted.prior.encode(each.movedim(-1, 1)) for each in pictures)
+    chosen = torch.tensor([0, 1])
+    fine, coarse = (painted._hint_latents(cameras, chosen, small) for small in (False, True))
+    torch.testing.assert_close(fine, torch.cat([normals, colours], dim=1))
+    torch.testing.assert_close(coarse[:, 4:], colours)
+    assert coarse.shape == fine.shape and not torch.allclose(coarse[:, :4], normals, atol=1e-3)
+    white = dataclasses.replace(painted, hint_colours=torch.ones_like(guide.hint_colours))
+    before, after = (gradient_of(each, cameras, [0, 1]) for each in (painted, white))
+    assert not torch.allclose(before, after, atol=1e-4)
+    # One that has none does not look.
+    white = dataclasses.replace(guide, hint_colours=torch.ones_like(guide.hint_colours))
+    assert torch.equal(gradient_of(white, cameras, [0, 1]), gradient_of(guide, cameras, [0, 1]))
 
 
 def test_everything_told_counts(guide: Guide, cameras: Cameras) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`idto3d evaluate prior`: what the prior draws of people it has never seen, as sheets like the
 paper's Figs. 5, 6 and 7: by pose, by expression, by identity; and by what the caption asks for.
+How many eyes are drawn in albedo is counted.
 
 The adapted priors are told the identity, the expression and the caption, and see the normals of the
 template that stage 0 shapes; beside them the base is told the caption alone and sees the unshaped
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 YAWS = (-90.0, -45.0, 0.0, 45.0, 90.0, 180.0)  # degrees, of the sheet of poses
 JUDGED_YAWS = (-20.0, 0.0, 20.0)
 SHOWN_PEOPLE = 3  # on the sheets of poses, expressions and words
+EYE_YAWS = (-30.0, -15.0, 0.0, 15.0, 30.0)  # at which both eyes are seen
 ASKED_YAW = 30.0  # of the sheet of words
 # What the caption says in place of the person's own words.
 ASKED: dict[str, dict[str, str]] = {
@@ -111,13 +113,16 @@ def run(arguments: argparse.Namespace) -> int:
     _expressions(arguments.output / "expressions.png", studio, sitters[:SHOWN_PEOPLE])
     _asked(arguments.output / "words.png", studio, sitters[:SHOWN_PEOPLE])
     figures = _identities(arguments.output / "identities.png", studio, sitters)
+    eyes = _eyes(studio, sitters)
     content = {"guidance": drawing.guidance, "steps": drawing.steps, "seed": drawing.seed,
-               "people": len(sitters), "recognised": figures}  # fmt: skip
+               "people": len(sitters), "recognised": figures, "eyes": eyes}  # fmt: skip
     write_whole(arguments.output / "prior.json", (json.dumps(content, indent=1) + "\n").encode())
     for painter, judges in figures.items():
         for judge, each in judges.items():
             print(f"{painter}, {judge}: rank 1 {100 * each['rank_one']:.0f} %, "
                   f"similarity {each['similarity']:.2f}")  # fmt: skip
+    print(f"eyes of whole heads in albedo: {100 * eyes['drawn']:.0f} % drawn, "
+          f"{100 * eyes['autoencoder']:.0f} % kept by the autoencoder alone")  # fmt: skip
     print(f"{arguments.output}: poses.png, expressions.png, words.png, identities.png, prior.json")
     return 0
 
@@ -129,7 +134,10 @@ class Studio:
         self, priors: "dict[str, Prior]", template: "Template", table: list[dict],
         drawing: Drawing,
     ) -> None:  # fmt: skip
+        from idto3d.texture.hint_paint import hint_paint
+
         self.priors, self.template, self.drawing = priors, template, drawing
+        self.paint = hint_paint(template)
         self.arkit = {row["name"]: row["arkit"] for row in table}
         self.texts = {row["name"]: row["text"] for row in table}
 
@@ -139,7 +147,7 @@ class Studio:
         """(B,S,S,3) uint8, for each of B cameras with its expression."""
         from idto3d.prior.captions import view_words
         from idto3d.prior.sampling import sample_latents
-        from idto3d.render.normals import supersampled_normals
+        from idto3d.render.normals import supersampled
         from idto3d.training.looks import caption
 
         prior, told = self.priors[painter], painter != "photo"
@@ -161,8 +169,10 @@ class Studio:
             shapes = self.template.mean.expand(len(names), -1, -1)
         hint = None
         if prior.manifest.spatial_hint:
-            pictures = supersampled_normals(shapes, self.template.faces, cameras, size)
-            hint = prior.encode(pictures.movedim(-1, 1)).detach()
+            colours = self.paint if prior.manifest.painted_hint else None
+            pictures = supersampled(shapes, self.template.faces, cameras, size, colours)
+            parts = [prior.encode(each.movedim(-1, 1)) for each in pictures]
+            hint = torch.cat(parts, dim=1).detach()
         latent = prior.encode(torch.zeros(1, 3, size, size)).shape[1:]
         generator = torch.Generator().manual_seed(self.drawing.seed)
 
@@ -174,8 +184,7 @@ class Studio:
             noise(), self.drawing.guidance, noise, self.drawing.steps,
         )  # fmt: skip
         with torch.no_grad():
-            image = prior.decode(latents).clamp(0, 1).movedim(1, -1)
-        return (image * 255 + 0.5).to(torch.uint8).numpy()
+            return _pixels(prior.decode(latents).movedim(1, -1))
 
 
 def _cameras(yaw: Sequence[float]) -> "Cameras":
@@ -266,6 +275,34 @@ def _identities(
             place = standing(np.stack(probes), gallery, right)
             found[PAINTERS[painter]][judge.name] = dataclasses.asdict(place)
     return found
+
+
+def _eyes(studio: Studio, sitters: Sequence[Sitter]) -> dict[str, float]:
+    """Share of eyes that are drawn in albedo of whole heads, and that the autoencoder keeps."""
+    from idto3d.evaluation.drawn_eyes import DRAWN, eye_likeness
+    from idto3d.training.dataset import screen_points
+    from idto3d.training.views import render_views
+
+    cameras, prior = _cameras(EYE_YAWS), studio.priors["albedo"]
+    size, count = prior.manifest.image_size, len(EYE_YAWS)
+    landmarks = studio.template.landmarks
+    likeness: dict[str, list[np.ndarray]] = {"drawn": [], "autoencoder": []}
+    for sitter in sitters:
+        shape = torch.from_numpy(sitter.person.neutral).expand(count, -1, -1)
+        views = render_views(sitter.person, shape, cameras, size, np.random.default_rng(0))
+        own = screen_points(shape[:, sitter.person.landmarks], cameras, size)
+        told = screen_points(sitter.shape[landmarks].expand(count, -1, -1), cameras, size)
+        true = _pixels(views.albedo)
+        with torch.no_grad():
+            kept = _pixels(prior.decode(prior.encode(views.albedo.movedim(-1, 1))).movedim(1, -1))
+        drawn = studio.draw("albedo", sitter, cameras, ["neutral"] * count)
+        likeness["drawn"].append(eye_likeness(drawn, told, true, own))
+        likeness["autoencoder"].append(eye_likeness(kept, own, true, own))
+    return {name: float((np.stack(each) > DRAWN).mean()) for name, each in likeness.items()}
+
+
+def _pixels(images: torch.Tensor) -> np.ndarray:
+    return (images.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy()
 
 
 def _words(sitter: Sitter) -> str:

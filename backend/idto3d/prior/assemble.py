@@ -221,7 +221,8 @@ def _take_adapters(work: Path, manifest: Manifest, folder: Path) -> Manifest:
     trained = read_manifest(folder)
     if not trained.adapters:
         raise UserError(f"The prior {folder} has no adapters. Name one that was trained.")
-    same = ("identity_dimension", "identity_photos", "identity_reading", "spatial_hint")
+    same = ("identity_dimension", "identity_photos", "identity_reading", "spatial_hint",
+            "painted_hint")  # fmt: skip
     if any(getattr(trained, name) != getattr(manifest, name) for name in same):
         raise UserError(
             f"The adapters in {folder} were trained for another identity or with a hint. "

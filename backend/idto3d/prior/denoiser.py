@@ -51,10 +51,11 @@ class NoiseSchedule:
         """Noisy latents of x - origin, given those of x: the same noise, another clean picture.
 
         A prior with a spatial hint denoises normals as their difference from the hint's: a network
-        that has learned nothing yet then says 'as the hint', not 'a grey blur'.
+        that has learned nothing yet then says 'as the hint', not 'a grey blur'. The origin may have
+        more channels (a hint's colours follow its normals); they are left out.
         """
         alpha, _ = self.at(timesteps, noisy)
-        return noisy - alpha * origin
+        return noisy - alpha * origin[:, : noisy.shape[1]]
 
     def noise_from_output(
         self, output: torch.Tensor, noisy: torch.Tensor, timesteps: torch.Tensor, kind: str

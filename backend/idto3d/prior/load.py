@@ -107,8 +107,8 @@ class Prior:
     ) -> torch.Tensor:
         """Predict the noise in latents (B, C, h, w) at timesteps (B,) -> (B, C, h, w) float32.
 
-        hint_latents (B, C, h, w) are the encoded template normals; a prior with a spatial hint
-        needs them, another ignores them.
+        hint_latents (B, C or 2 C, h, w) are the encoded template, its normals and for a
+        painted hint its colours after them; a prior without a spatial hint ignores them.
         """
         hint = hint_latents if self.manifest.spatial_hint else None
         if hint is not None and self.domain == "geometry":

@@ -28,6 +28,7 @@ class Manifest:
     identity_photos: int = 5  # embeddings that the identity MLP reads
     identity_reading: str = "together"  # or "each", as IP-Adapter-FaceID's; see prior/identity.py
     spatial_hint: bool = True  # whether the UNet takes the template's normals as latents
+    painted_hint: bool = False  # and after them its plain colours (texture/hint_paint.py)
     expression_tokens: int = 12  # tokens of an expression's text
     expressions: tuple[str, ...] = ()  # names that the adapters know
     expression_texts: Mapping[str, str] = field(default_factory=dict)  # what each name means

@@ -40,6 +40,7 @@ def write_random_prior(
     identity_dimension: int = 128,
     identity_encoder: str = "dlib",
     spatial_hint: bool = True,
+    painted_hint: bool = False,
     expressions: dict[str, str] | None = None,
     seed: int = 0,
 ) -> Manifest:
@@ -53,7 +54,7 @@ def write_random_prior(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tokenizer = _tokenizer(texts)
-        unet = _unet(image_size // LATENT_FACTOR, spatial_hint)
+        unet = _unet(image_size // LATENT_FACTOR, spatial_hint, painted_hint)
         projector = IdentityProjector(identity_dimension, 5, 16, 2, _WIDTH)
         write_unet(folder, unet)
         write_autoencoder(folder, _autoencoder(image_size))
@@ -74,6 +75,7 @@ def write_random_prior(
             identity_encoder=identity_encoder,
             identity_dimension=identity_dimension,
             spatial_hint=spatial_hint,
+            painted_hint=painted_hint,
             expression_tokens=6,
             expressions=tuple(texts),
             expression_texts=texts,
@@ -82,10 +84,10 @@ def write_random_prior(
     )
 
 
-def _unet(latent_size: int, spatial_hint: bool) -> UNet2DConditionModel:
+def _unet(latent_size: int, spatial_hint: bool, painted_hint: bool) -> UNet2DConditionModel:
     unet = UNet2DConditionModel(
         sample_size=latent_size,
-        in_channels=8 if spatial_hint else 4,
+        in_channels=4 * (1 + spatial_hint + painted_hint),
         out_channels=4,
         block_out_channels=(16, 32),
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),

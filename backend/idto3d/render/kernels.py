@@ -206,6 +206,29 @@ def mean_on_white(
                 image_out[image, row, column] += wp.vec3(share, share, share)
 
 
+@wp.func
+def value_at_sample(
+    packed: wp.uint64,
+    image: int,
+    x: float,
+    y: float,
+    clip: wp.array2d(dtype=wp.vec4),
+    faces: wp.array(dtype=wp.vec3i),
+    value: wp.array2d(dtype=wp.vec3),
+):
+    """What `barycentric` and `interpolate` give the sample at (x, y), `packed` naming the face."""
+    corner = faces[int(packed & wp.uint64(0xFFFFFFFF))]
+    edge = edge_functions(
+        clip[image, corner[0]], clip[image, corner[1]], clip[image, corner[2]], x, y
+    )
+    weight = edge / (edge[0] + edge[1] + edge[2])
+    return (
+        weight[0] * value[image, corner[0]]
+        + weight[1] * value[image, corner[1]]
+        + weight[2] * value[image, corner[2]]
+    )
+
+
 @wp.kernel(enable_backward=False)
 def mean_normal_colours(
     key: wp.array3d(dtype=wp.uint64),
@@ -228,23 +251,38 @@ def mean_normal_colours(
             if packed == EMPTY_KEY:
                 total += wp.vec3(1.0, 1.0, 1.0)
             else:
-                corner = faces[int(packed & wp.uint64(0xFFFFFFFF))]
-                clip0 = clip[image, corner[0]]
-                clip1 = clip[image, corner[1]]
-                clip2 = clip[image, corner[2]]
                 x = (2.0 * float(sample_column) + 1.0) / float(key.shape[2]) - 1.0
                 y = 1.0 - (2.0 * float(sample_row) + 1.0) / float(key.shape[1])
-                edge = edge_functions(clip0, clip1, clip2, x, y)
-                weight = edge / (edge[0] + edge[1] + edge[2])
                 unit = wp.normalize(
-                    rotation[image]
-                    * (
-                        weight[0] * normal[image, corner[0]]
-                        + weight[1] * normal[image, corner[1]]
-                        + weight[2] * normal[image, corner[2]]
-                    )
+                    rotation[image] * value_at_sample(packed, image, x, y, clip, faces, normal)
                 )
                 total += wp.vec3(0.5 * unit[0] + 0.5, 0.5 * unit[1] + 0.5, 0.5 * unit[2] + 0.5)
+    colour[image, row, column] = total / float(factor * factor)
+
+
+@wp.kernel(enable_backward=False)
+def mean_colours(
+    key: wp.array3d(dtype=wp.uint64),
+    clip: wp.array2d(dtype=wp.vec4),
+    faces: wp.array(dtype=wp.vec3i),
+    paint: wp.array2d(dtype=wp.vec3),
+    factor: int,
+    colour: wp.array3d(dtype=wp.vec3),
+):
+    """As `mean_normal_colours`, of colours that are taken as they are; white where nothing is."""
+    image, row, column = wp.tid()
+    total = wp.vec3(0.0, 0.0, 0.0)
+    for down in range(factor):
+        for right in range(factor):
+            sample_row = row * factor + down
+            sample_column = column * factor + right
+            packed = key[image, sample_row, sample_column]
+            if packed == EMPTY_KEY:
+                total += wp.vec3(1.0, 1.0, 1.0)
+            else:
+                x = (2.0 * float(sample_column) + 1.0) / float(key.shape[2]) - 1.0
+                y = 1.0 - (2.0 * float(sample_row) + 1.0) / float(key.shape[1])
+                total += value_at_sample(packed, image, x, y, clip, faces, paint)
     colour[image, row, column] = total / float(factor * factor)
 
 

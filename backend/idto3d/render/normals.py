@@ -134,21 +134,45 @@ def supersampled_normals(
     normals: Tensor | None = None,
 ) -> Tensor:
     """Camera-space normal maps (B,size,size,3) on white of (V,3) or (B,V,3), `factor` squared
-    samples a pixel, without gradients: the spatial hint's picture, in training and in generation
-    alike. normals: the result of `vertex_normals`, worth keeping while the vertices stay."""
+    samples a pixel, without gradients. normals: the result of `vertex_normals`, worth keeping while
+    the vertices stay."""
+    return supersampled(vertices, faces, cameras, size, None, factor, normals)[0]
+
+
+@torch.no_grad()
+def supersampled(
+    vertices: Tensor,
+    faces: Tensor,
+    cameras: Cameras,
+    size: int,
+    colours: Tensor | None,
+    factor: int = 2,
+    normals: Tensor | None = None,
+) -> list[Tensor]:
+    """`supersampled_normals`, and with colours (V,3) in [0,1] their picture on white beside it."""
     clip = transform(vertices, cameras).contiguous().float()
     faces = faces.to(torch.int32).contiguous()
     large = size * factor
     key = nearest_faces(project(clip, large, large), faces, large, large)
     if normals is None:
         normals = vertex_normals(vertices, faces)
+    seen = [array(key, wp.uint64), array(clip, wp.vec4), array(faces, wp.vec3i)]
+    pictures = [torch.empty(len(clip), size, size, 3, device=clip.device)]
     normal = normals.expand(len(clip), -1, -1).contiguous()
-    colour = torch.empty(len(clip), size, size, 3, device=clip.device)
+    rotation = cameras.view[:, :3, :3].contiguous()
     launch(
         kernels.mean_normal_colours,
-        colour.shape[:3],
-        [array(key, wp.uint64), array(clip, wp.vec4), array(faces, wp.vec3i),
-         array(normal, wp.vec3), array(cameras.view[:, :3, :3].contiguous(), wp.mat33), factor],
-        [array(colour, wp.vec3)],
-    )  # fmt: skip
-    return colour
+        pictures[0].shape[:3],
+        [*seen, array(normal, wp.vec3), array(rotation, wp.mat33), factor],
+        [array(pictures[0], wp.vec3)],
+    )
+    if colours is not None:
+        pictures.append(torch.empty_like(pictures[0]))
+        paint = colours.expand(len(clip), -1, -1).contiguous()
+        launch(
+            kernels.mean_colours,
+            pictures[1].shape[:3],
+            [*seen, array(paint, wp.vec3), factor],
+            [array(pictures[1], wp.vec3)],
+        )
+    return pictures

@@ -103,6 +103,7 @@ def train_phase(
         settings.diffusion,
         expression_in_caption=0.0,
         spatial_hint=manifest.spatial_hint,
+        painted_hint=manifest.painted_hint,
     )
     fill_store(sampler)
     stage = Stage(

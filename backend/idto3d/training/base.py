@@ -7,8 +7,10 @@ adapters to learn; the caption names the kind of image.
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +20,8 @@ from idto3d.errors import UserError
 from idto3d.prior.condition import PHRASE_OF_KIND
 from idto3d.prior.denoiser import NoiseSchedule
 from idto3d.prior.layout import write_conditioning, write_scheduler, write_text_encoder, write_unet
-from idto3d.prior.manifest import LATENT_FACTOR, Manifest, write_manifest
+from idto3d.prior.load import load_prior
+from idto3d.prior.manifest import LATENT_FACTOR, Manifest, read_manifest, write_manifest
 from idto3d.prior.patch_autoencoder import Autoencoder, read_autoencoder
 from idto3d.training.batches import Sampler
 from idto3d.training.checkpoint import Counters, has_state
@@ -34,6 +37,7 @@ from idto3d.training.settings import TrainingSettings
 from idto3d.training.shards import Dataset, Identities, read_shard
 from idto3d.training.stage import Stage, fill_store, require_fresh_or_resume, run_stage
 from idto3d.training.text import SPECIAL, known_words, make_text_encoder, make_tokenizer
+from idto3d.training.warm_start import start_from
 
 STAGE = "base"
 
@@ -44,25 +48,34 @@ def train_base(
     settings: TrainingSettings,
     resume: bool,
     expression_texts: dict[str, str],
+    start: Path | None = None,
 ) -> Counters:
     """Train or go on training the base in `output`, whose autoencoder must be there.
 
-    expression_texts: name -> words, at least for the dataset's expressions. Raises UserError when
-    the autoencoder or the embeddings are missing, or a state is there and `resume` is False.
+    expression_texts: name -> words, at least for the dataset's expressions. start: a prior folder
+    whose autoencoder and base a new training begins with. Raises UserError when the autoencoder or
+    the embeddings are missing, `start` doesn't fit, or a state is there and `resume` is False.
     """
     folder = output / "training" / STAGE
     require_fresh_or_resume(folder, resume)
     identities = dataset.identities()
     accelerator = make_accelerator(settings.run)
     torch.manual_seed(settings.run.seed)
-    autoencoder = open_autoencoder(output).to(accelerator.device)
-    texts = [expression_texts[name] for name in dataset.expressions]
-    words = [*captions_of(dataset), *PHRASE_OF_KIND.values(), *expression_texts.values(), ","]
     known: Sequence[str] = SPECIAL
     if has_state(folder):
         known = known_words(AutoTokenizer.from_pretrained(output / "tokenizer"))
+    elif start is not None:
+        known = known_words(load_prior(start, "photo").tokenizer)
+        if accelerator.is_main_process:
+            shutil.copytree(start / "vae", output / "vae", dirs_exist_ok=True)
+        accelerator.wait_for_everyone()
+    autoencoder = open_autoencoder(output).to(accelerator.device)
+    texts = [expression_texts[name] for name in dataset.expressions]
+    words = [*captions_of(dataset), *PHRASE_OF_KIND.values(), *expression_texts.values(), ","]
     tokenizer = make_tokenizer(words, settings.text.length, known)
     denoiser = make_denoiser(settings, tokenizer, autoencoder, identities)
+    if start is not None and not has_state(folder):
+        start_from(start, denoiser)
     scheduler = make_scheduler(settings.diffusion)
     share = settings.diffusion.photo_share
     sampler = Sampler(
@@ -74,6 +87,7 @@ def train_base(
         settings.diffusion,
         settings.diffusion.expression_in_caption,
         settings.denoiser.spatial_hint,
+        settings.denoiser.painted_hint,
     )
     fill_store(sampler)
     manifest = Manifest(
@@ -81,17 +95,21 @@ def train_base(
         identity_dimension=identities.embedding.shape[-1],
         identity_photos=settings.denoiser.identity_photos,
         spatial_hint=settings.denoiser.spatial_hint,
+        painted_hint=settings.denoiser.painted_hint,
         expression_tokens=settings.denoiser.expression_tokens,
         expressions=dataset.expressions,
         expression_texts={name: expression_texts[name] for name in dataset.expressions},
     )
+
+    earlier = _earlier_training(output, start)
 
     def export(counters: Counters) -> None:
         write_unet(output, denoiser.unet)
         write_text_encoder(output, denoiser.text_encoder, tokenizer)
         write_scheduler(output, scheduler)
         write_conditioning(output, denoiser.unet, denoiser.projector)
-        provenance = {STAGE: {**dataclasses.asdict(counters), "shards": len(sampler.store.known)}}
+        provenance: dict[str, Any] = {"before": earlier} if earlier else {}
+        provenance[STAGE] = {**dataclasses.asdict(counters), "shards": len(sampler.store.known)}
         write_manifest(output, dataclasses.replace(manifest, training=provenance))
 
     stage = Stage(
@@ -105,6 +123,13 @@ def train_base(
         export,
     )
     return run_stage(accelerator, stage, output, settings, resume)
+
+
+def _earlier_training(output: Path, start: Path | None) -> Mapping[str, Any]:
+    """How the prior was trained that this training began with; empty if with none."""
+    if (output / "prior.json").is_file():
+        return read_manifest(output).training.get("before", {})
+    return {} if start is None else read_manifest(start).training
 
 
 def make_denoiser(

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from idto3d.prior.condition import name_kind
 from idto3d.prior.identity import arrange_photos
 from idto3d.training.importance import loss_weight
+from idto3d.training.latent_metric import covariance, detail_metric
 from idto3d.training.latents import LatentStore
 from idto3d.training.settings import DiffusionSettings
 from idto3d.training.shards import is_held_out
@@ -23,7 +24,7 @@ class Batch:
     clean: torch.Tensor  # (B, C, h, w)
     noise: torch.Tensor  # (B, C, h, w)
     timesteps: torch.Tensor  # (B,) int64
-    hint: torch.Tensor  # (B, C, h, w)
+    hint: torch.Tensor  # (B, C, h, w), or (B, 2 C, h, w) with the painted template's
     origin: torch.Tensor  # (B, C, h, w), what is subtracted before noise: the hint of normals
     text_ids: torch.Tensor  # (B, T) int64
     identity: torch.Tensor  # (B, N, D) unit embeddings
@@ -49,6 +50,7 @@ class Sampler:
     settings: DiffusionSettings
     expression_in_caption: float
     spatial_hint: bool  # normals are then denoised as their difference from the hint
+    painted_hint: bool  # the template's colours follow its normals
 
     def rows(self, held_out: bool) -> np.ndarray:
         """Indices of the store's samples of trained or of held-out people."""
@@ -73,7 +75,7 @@ class Sampler:
         captions = self.captions(rows, kinds, spoken.tolist())
         texts = ["" if drop else c for c, drop in zip(captions, drop_text, strict=True)]
         clean = self.clean(rows, kinds)
-        hint = self.store.latents["hint"][rows].float()
+        hint = self.hint(rows)
         return Batch(
             clean=clean,
             noise=torch.randn(clean.shape, generator=generator),
@@ -88,6 +90,20 @@ class Sampler:
             weight=self.weight(rows, clean.shape[-1]),
         )
 
+    def hint(self, rows: np.ndarray) -> torch.Tensor:
+        """(B, C or 2 C, h, w) of samples, normals first."""
+        kinds = ("hint", "painted") if self.painted_hint else ("hint",)
+        return torch.cat([self.store.latents[kind][rows].float() for kind in kinds], dim=1)
+
+    def metric(self) -> torch.Tensor:
+        """(C, C) of the loss, by what has been encoded of all kinds."""
+        latents = self.store.latents
+        parts = (
+            latents[kind].float() - self.origin(latents["hint"].float(), [kind])
+            for kind in self.kinds
+        )
+        return detail_metric(covariance(parts), self.settings.detail_power)
+
     def weight(self, rows: np.ndarray, cells: int) -> torch.Tensor:
         """(B, 1, cells, cells) of the loss."""
         labels = self.store.labels
@@ -98,7 +114,8 @@ class Sampler:
     def origin(self, hint: torch.Tensor, kinds: Sequence[str]) -> torch.Tensor:
         """The hint where normals are denoised as their difference from it, zero elsewhere."""
         normal = torch.tensor([kind == "normal" for kind in kinds]) & self.spatial_hint
-        return hint * normal.view(-1, 1, 1, 1)
+        normals = hint[:, : self.store.latents["normal"].shape[1]]
+        return normals * normal.view(-1, 1, 1, 1)
 
     def clean(self, rows: np.ndarray, kinds: Sequence[str]) -> torch.Tensor:
         """Latents (B, C, h, w) float32 of samples, each of its own kind."""

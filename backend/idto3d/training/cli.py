@@ -34,6 +34,10 @@ def fill_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="stop after this time")
     parser.add_argument("--samples", type=int, help="stop after this many samples in all")
     parser.add_argument("--resume", action="store_true", help="go on from the saved state")
+    parser.add_argument(
+        "--warm-start", type=Path, metavar="PRIOR",
+        help="base only: begin with the weights of this finished prior",
+    )  # fmt: skip
     parser.add_argument("--phase", choices=(*PHASES, "both", "full"), default="both")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--learning-rate", type=float)
@@ -82,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         train_autoencoder(dataset, args.output, settings, args.resume, args.stage)
         return 0
     if args.stage == "base":
-        train_base(dataset, args.output, settings, args.resume, expression_texts())
+        train_base(dataset, args.output, settings, args.resume, expression_texts(), args.warm_start)
         return 0
     train_adapter(
         dataset, args.output, settings, args.resume, args.stage, args.phase, expression_texts()

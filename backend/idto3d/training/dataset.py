@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the training set: shards of pictures of synthetic people, and their identity embeddings.
 
-A shard holds M samples: photo, normal, albedo and hint pictures (M,S,S,3) uint8, person (M,)
-int32, expression (M,) int16, caption (M,) text, yaw and pitch (M,) degrees, close_up (M,) bool, and
-landmarks (M,68,2) float32, pixels of the hint's.
+A shard holds M samples: photo, normal, albedo, hint (the template's normals) and painted (its plain
+colours) pictures (M,S,S,3) uint8, person (M,) int32, expression (M,) int16, caption (M,) text, yaw
+and pitch (M,) degrees, close_up (M,) bool, and landmarks (M,68,2) float32, pixels of the hint's.
 `identities.npz` holds embedding (P,E,128) from *other* pictures of each person, held_out (P,)
 bool, and coefficients (P,I), tone (P,3) for stage 0. Several builders may write side by side.
 """
@@ -24,7 +24,8 @@ from idto3d.head.template import load_template
 from idto3d.identity.dlib_encoder import chip_from_landmarks, embed_chips
 from idto3d.prior.captions import view_words
 from idto3d.render.cameras import Cameras, orbit, sample_cameras, transform
-from idto3d.render.normals import supersampled_normals
+from idto3d.render.normals import supersampled
+from idto3d.texture.hint_paint import hint_paint
 from idto3d.training.looks import caption
 from idto3d.training.people import People, Person
 from idto3d.training.views import render_views
@@ -104,7 +105,7 @@ def render_person(
             for shape, e in zip(shapes, expression, strict=True)
         ]
     )
-    hint = supersampled_normals(hints, fine.faces, cameras, settings.image_size)
+    hint, painted = supersampled(hints, fine.faces, cameras, settings.image_size, hint_paint(fine))
     captions = [
         caption(view_words(float(y), float(p), bool(c)), person.words, random.random(5) < 0.75)
         for y, p, c in zip(cameras.yaw, cameras.pitch, cameras.close_up, strict=True)
@@ -118,6 +119,7 @@ def render_person(
         "normal": pixels(views.normal),
         "albedo": pixels(views.albedo),
         "hint": pixels(hint),
+        "painted": pixels(painted),
         "expression": expression.astype(np.int16),
         "caption": np.array(captions, dtype="<U200"),
         "yaw": cameras.yaw.numpy(),

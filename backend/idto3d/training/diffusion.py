@@ -66,12 +66,12 @@ def make_unet(
     below = len(settings.channels) - 1
     unet = UNet2DConditionModel(
         sample_size=latent_size,
-        in_channels=latent_channels * (2 if settings.spatial_hint else 1),
+        in_channels=latent_channels * (1 + settings.spatial_hint + settings.painted_hint),
         out_channels=latent_channels,
         block_out_channels=settings.channels,
         down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * below,
         up_block_types=("CrossAttnUpBlock2D",) * below + ("UpBlock2D",),
-        layers_per_block=settings.layers_per_block,
+        layers_per_block=[settings.first_layers] + [1] * below,
         cross_attention_dim=token_width,
         # diffusers calls the number of heads so.
         attention_head_dim=settings.heads,
@@ -112,12 +112,13 @@ def make_scheduler(settings: DiffusionSettings) -> DDPMScheduler:
 
 
 def diffusion_loss(
-    denoiser: nn.Module, batch: Batch, schedule: NoiseSchedule, kind: str, snr_gamma: float
-) -> torch.Tensor:
+    denoiser: nn.Module, batch: Batch, schedule: NoiseSchedule, kind: str, snr_gamma: float,
+    metric: torch.Tensor,
+) -> torch.Tensor:  # fmt: skip
     """Min-SNR weighted squared error (Hang et al. 2023, section 3.4), more where it counts -> ().
 
     kind "v_prediction" or "epsilon": the weight of the clean image's error is min(SNR, gamma) in
-    both.
+    both. metric (C, C): what latent_metric.py says of the latents' directions.
     """
     alpha, sigma = schedule.at(batch.timesteps, batch.clean)
     clean = batch.clean - batch.origin
@@ -129,4 +130,5 @@ def diffusion_loss(
     else:
         target, weight = batch.noise, 1 / snr
     weight = weight * snr.clamp(max=snr_gamma) * batch.weight
-    return (weight * (output - target).square()).mean()
+    error = torch.einsum("ij,bjhw->bihw", metric, output - target)
+    return (weight * error.square()).mean()

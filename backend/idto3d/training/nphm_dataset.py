@@ -20,7 +20,8 @@ from idto3d.identity.encoders import Encoder, Finder, chip_of
 from idto3d.identity.photos import read_photo
 from idto3d.prior.captions import view_words
 from idto3d.render.cameras import Cameras, orbit, sample_cameras
-from idto3d.render.normals import supersampled_normals
+from idto3d.render.normals import supersampled
+from idto3d.texture.hint_paint import hint_paint
 from idto3d.texture.paint import Paint
 from idto3d.training.dataset import DatasetSettings, merge, save_arrays, screen_points
 from idto3d.training.nphm import (
@@ -182,7 +183,7 @@ def render_subject(
     cameras = sample_cameras(settings.views, generator)
     vocabulary = [row["name"] for row in table]
     chosen = np.arange(settings.views) % len(meshes)
-    kinds = ("photo", "normal", "albedo", "hint")
+    kinds = ("photo", "normal", "albedo", "hint", "painted")
     pictures = {
         kind: np.zeros((settings.views, settings.image_size, settings.image_size, 3), np.uint8)
         for kind in kinds
@@ -196,8 +197,8 @@ def render_subject(
         views = render_scan(mesh, some, settings.image_size, random)
         arkit = table[vocabulary.index(names[index])]["arkit"]
         hint = template.mean + template.expression(arkit)
-        shown = (views.photo, views.normal, views.albedo, supersampled_normals(
-            hint, template.faces, some, settings.image_size
+        shown = (views.photo, views.normal, views.albedo, *supersampled(
+            hint, template.faces, some, settings.image_size, hint_paint(template)
         ))  # fmt: skip
         for kind, images in zip(kinds, shown, strict=True):
             pictures[kind][rows] = _pixels(images)

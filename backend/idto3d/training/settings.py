@@ -57,9 +57,10 @@ class DenoiserSettings:
 
     channels: tuple[int, ...] = (64, 128, 192)  # at 16, 8 and 4 cells
     heads: tuple[int, ...] = (2, 4, 6)  # attention heads at each level: 32 channels a head
-    layers_per_block: int = 1
+    first_layers: int = 3  # convolution blocks on the way down at 16 cells; below it is one
     group_norm_groups: int = 16
     spatial_hint: bool = True  # the template's normals, as latents beside the noisy ones
+    painted_hint: bool = True  # and its plain colours, likewise
     identity_tokens: int = 4
     identity_photos: int = 5  # embeddings that the identity MLP reads side by side
     identity_hidden: int = 256  # width of its hidden layer
@@ -75,6 +76,7 @@ class DiffusionSettings:
     beta_end: float = 0.012
     prediction_type: str = "v_prediction"  # Salimans and Ho 2022
     snr_gamma: float = 5.0  # Min-SNR weight (Hang et al. 2023, eq. 7), for v: min(snr, g)/(snr + 1)
+    detail_power: float = 0.75  # how much more the loss counts directions that vary little, 0 to 1
     photo_share: float = 0.25  # of the base's images; the rest is half normals, half albedo
     drop_text: float = 0.10  # classifier-free dropout, each alone ...
     drop_identity: float = 0.05

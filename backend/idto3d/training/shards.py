@@ -12,7 +12,7 @@ import torch
 
 from idto3d.errors import UserError
 
-IMAGE_KINDS = ("photo", "normal", "albedo", "hint")
+IMAGE_KINDS = ("photo", "normal", "albedo", "hint", "painted")
 
 
 @dataclass(frozen=True)

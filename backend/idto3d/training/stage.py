@@ -4,12 +4,14 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from idto3d.errors import UserError
 from idto3d.prior.denoiser import NoiseSchedule
@@ -101,12 +103,15 @@ def run_stage(
         generator.manual_seed(own)
     validation = Validation(stage.name, denoiser, sampler, stage.schedule, stage.prediction_type)
     rows = _Rows(sampler, generator)
+    metric = sampler.metric().to(accelerator.device)
 
     def step() -> tuple[dict[str, torch.Tensor], int]:
         batch = sampler.draw(rows.draw(run.batch_size), generator).to(accelerator.device)
         gamma = settings.diffusion.snr_gamma
-        with accelerator.autocast():
-            loss = diffusion_loss(wrapped, batch, stage.schedule, stage.prediction_type, gamma)
+        with accelerator.autocast(), _attention(accelerator.device):
+            loss = diffusion_loss(
+                wrapped, batch, stage.schedule, stage.prediction_type, gamma, metric
+            )
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(stage.trained.values(), run.gradient_clip)
         optimizer.step()
@@ -175,6 +180,12 @@ class _Rows:
         weights = balanced_weights(labels["person"][self.rows], labels["caption"][self.rows])
         # Rounding must not leave the last row out of reach, nor one beyond it within.
         self.cumulative = np.append(np.cumsum(weights / weights.sum())[:-1], 1.0)
+
+
+def _attention(device: torch.device) -> AbstractContextManager[None]:
+    """On the CPU the fused kernel is made for long sequences: over our few cells the plain product
+    makes the whole step a quarter faster in bf16."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def _share(trained: dict[str, nn.Parameter], denoiser: nn.Module) -> str:

@@ -61,7 +61,7 @@ class Validation:
         of taking the hint for the picture.
         """
         batch = self._batch(self.measured, kind)
-        result = {"hint": _rms(batch.hint - batch.clean)}
+        result = {"hint": _rms(self._normals(batch) - batch.clean)}
         for timestep in _TIMESTEPS:
             result[f"t{timestep}"] = self._error_at(kind, batch, timestep, batch.identity)
             strangers = batch.identity.roll(1, dims=0)
@@ -85,7 +85,11 @@ class Validation:
             lambda: torch.randn(batch.noise.shape, generator=generator).to(batch.noise),
         )
         decode = self.sampler.store.decode
-        return [decode(batch.hint), decode(latents), decode(batch.clean)]
+        return [decode(self._normals(batch)), decode(latents), decode(batch.clean)]
+
+    def _normals(self, batch: Batch) -> torch.Tensor:
+        """What the hint says of the template's normals."""
+        return batch.hint[:, : batch.clean.shape[1]]
 
     def _batch(self, rows: np.ndarray, kind: str) -> Batch:
         """Fully conditioned samples of one kind with fixed noise."""

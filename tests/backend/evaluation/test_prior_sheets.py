@@ -77,5 +77,7 @@ def test_all_sheets_are_written(
     found = json.loads((tmp_path / "prior.json").read_text())
     assert set(found["recognised"]) == {"albedo", "base model, text alone"}
     assert 0 <= found["recognised"]["albedo"]["dlib"]["rank_one"] <= 1
+    assert set(found["eyes"]) == {"drawn", "autoencoder"}
+    assert all(0 <= share <= 1 for share in found["eyes"].values())
     with pytest.raises(UserError, match="--people 2"):
         prior_sheets.run(parser.parse_args([*words, "--people", "1"]))

@@ -6,10 +6,11 @@ import torch
 from idto3d.render.cameras import orbit, transform
 from idto3d.render.normals import (
     camera_normals_image,
+    supersampled,
     supersampled_normals,
     vertex_normals,
 )
-from idto3d.render.rasterize import rasterize
+from idto3d.render.rasterize import interpolate, rasterize
 from tests.backend.head.shapes import icosphere
 from tests.backend.render import reference
 
@@ -106,6 +107,19 @@ def test_supersampled_normals_are_the_mean_of_smaller_pixels():
     image = supersampled_normals(vertices, faces[800:], cameras, 32)
     fine, _ = camera_normals_image(vertices, faces[800:], cameras, 64, antialiased=False)
     assert torch.allclose(image, fine.view(2, 32, 2, 32, 2, 3).mean((2, 4)), atol=1e-6)
+
+
+def test_supersampled_colours_are_the_mean_of_smaller_pixels():
+    vertices, faces = icosphere(4, radius=0.4)
+    cameras = orbit(torch.tensor([0.0, 60.0]), 10.0)
+    colours = torch.rand(len(vertices), 3, generator=torch.Generator().manual_seed(0))
+    normals, painted = supersampled(vertices, faces, cameras, 32, colours, factor=4)
+    assert torch.equal(normals, supersampled_normals(vertices, faces, cameras, 32, factor=4))
+    fragments = rasterize(transform(vertices, cameras), faces, 128, 128)
+    fine = interpolate(colours, fragments, faces)
+    fine = torch.where(fragments.mask > 0, fine, 1.0)
+    assert torch.allclose(painted, fine.view(2, 32, 4, 32, 4, 3).mean((2, 4)), atol=1e-6)
+    assert len(supersampled(vertices, faces, cameras, 32, None)) == 1
 
 
 def test_gradient_of_the_image_turns_normals_the_right_way():

@@ -32,7 +32,9 @@ def sampler(tmp_path: Path) -> Sampler:
         [*words, *EXPRESSION_TEXTS, "a photo of", "a normal map of", "an albedo map of", ","], 24
     )
     kinds = {"photo": 0.5, "normal": 0.25, "albedo": 0.25}
-    return Sampler(store, tokenizer, EXPRESSION_TEXTS, 5, kinds, DiffusionSettings(), 0.5, True)
+    return Sampler(
+        store, tokenizer, EXPRESSION_TEXTS, 5, kinds, DiffusionSettings(), 0.5, True, True
+    )
 
 
 def _words(sampler: Sampler, batch: Batch) -> list[str]:
@@ -53,7 +55,11 @@ def test_caption_names_the_picture_it_goes_with(sampler: Sampler) -> None:
                 assert f"ball number {sampler.store.labels['person'][row]}" in words
     assert counted["photo"] > counted["normal"] > 4
     assert counted["albedo"] > 4
-    assert torch.equal(batch.hint, latents["hint"][rows].float())
+    normals, painted = batch.hint.chunk(2, dim=1)
+    assert torch.equal(normals, latents["hint"][rows].float())
+    assert torch.equal(painted, latents["painted"][rows].float())
+    alone = dataclasses.replace(sampler, painted_hint=False)
+    assert torch.equal(alone.hint(rows), normals)
 
 
 def test_normals_start_from_the_hint_where_there_is_one(sampler: Sampler) -> None:
@@ -61,7 +67,7 @@ def test_normals_start_from_the_hint_where_there_is_one(sampler: Sampler) -> Non
     batch = sampler.draw(rows, torch.Generator().manual_seed(0))
     for hint, origin, words in zip(batch.hint, batch.origin, _words(sampler, batch), strict=True):
         if words.startswith("a normal map of"):
-            assert torch.equal(origin, hint)
+            assert torch.equal(origin, hint[: len(origin)])
         elif words:
             assert not origin.any()
     without = dataclasses.replace(sampler, spatial_hint=False)
@@ -141,7 +147,8 @@ def test_loss_weighs_the_clean_images_error(sampler: Sampler, kind: str) -> None
         return alpha * noise - sigma * clean if kind == "v_prediction" else noise
 
     expected = ((alpha / sigma).square().clamp(max=5) * error**2).mean()
-    loss = diffusion_loss(denoiser, batch, schedule, kind, 5.0)  # type: ignore[arg-type]
+    even = torch.eye(batch.clean.shape[1])
+    loss = diffusion_loss(denoiser, batch, schedule, kind, 5.0, even)  # type: ignore[arg-type]
     torch.testing.assert_close(loss, expected, rtol=1e-3, atol=0)
 
 
@@ -162,8 +169,12 @@ def test_loss_counts_errors_by_the_weight_of_their_cell(sampler: Sampler) -> Non
 
     def loss(weight: torch.Tensor) -> float:
         own = dataclasses.replace(batch, weight=weight)
-        return float(diffusion_loss(Wrong(), own, schedule, "v_prediction", 5.0))
+        return float(diffusion_loss(Wrong(), own, schedule, "v_prediction", 5.0, metric))
 
+    metric = torch.eye(batch.clean.shape[1])
     assert loss(half) == pytest.approx(0.0, abs=1e-9)
     assert loss(1 - half) == pytest.approx(loss(torch.ones_like(half)), rel=1e-5)
     assert loss(torch.ones_like(half)) > 0.01
+    even = loss(torch.ones_like(half))
+    metric = 3 * metric
+    assert loss(torch.ones_like(half)) == pytest.approx(9 * even, rel=1e-5)

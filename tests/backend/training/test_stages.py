@@ -14,13 +14,16 @@ from PIL import Image
 from safetensors import safe_open
 
 from idto3d.errors import UserError
+from idto3d.prior.condition import Condition
+from idto3d.prior.denoiser import call_unet
 from idto3d.prior.load import load_prior
+from idto3d.prior.manifest import read_manifest
 from idto3d.prior.patch_autoencoder import Autoencoder
 from idto3d.prior.random_prior import write_random_prior
 from idto3d.training import cli
 from idto3d.training.adapters import train_adapter
 from idto3d.training.autoencoder import train_autoencoder
-from idto3d.training.base import encoder_digest, open_autoencoder, train_base
+from idto3d.training.base import encoder_digest, make_denoiser, open_autoencoder, train_base
 from idto3d.training.settings import (
     AutoencoderSettings,
     DenoiserSettings,
@@ -29,6 +32,8 @@ from idto3d.training.settings import (
     TrainingSettings,
 )
 from idto3d.training.shards import Dataset, open_dataset
+from idto3d.training.text import known_words, make_tokenizer
+from idto3d.training.warm_start import start_from
 from tests.backend.training.toy_dataset import EXPRESSIONS, write_toy_dataset
 
 TEXTS = {name: f"a {name} face" for name in EXPRESSIONS}
@@ -85,7 +90,52 @@ def test_result_is_a_whole_prior(trained: Path) -> None:
     prior = load_prior(trained, "geometry")
     condition = prior.condition(["a front view"], torch.randn(2, 128), ["smile"])
     latents = prior.encode(torch.rand(1, 3, 32, 32))
-    assert prior.denoise(latents, torch.tensor([400]), condition, latents).isfinite().all()
+    hint = torch.cat([latents, latents], dim=1)
+    assert prior.denoise(latents, torch.tensor([400]), condition, hint).isfinite().all()
+
+
+def test_base_starts_from_a_finished_prior(trained: Path, dataset: Dataset, tmp_path: Path) -> None:
+    prior, output = load_prior(trained, "photo"), tmp_path / "prior"
+    deeper = dataclasses.replace(tiny_settings(4).denoiser, first_layers=4)
+    settings = dataclasses.replace(tiny_settings(4), denoiser=deeper)
+    tokenizer = make_tokenizer(["earrings"], 24, known_words(prior.tokenizer))
+    autoencoder = open_autoencoder(trained)
+    denoiser = make_denoiser(settings, tokenizer, autoencoder, dataset.identities())
+    start_from(trained, denoiser)
+    ids = tokenizer(["a front view"], padding="max_length", return_tensors="pt").input_ids
+    assert denoiser.text_encoder.config.vocab_size == prior.text_encoder.config.vocab_size + 1
+    text = denoiser.text_encoder(ids).last_hidden_state
+    torch.testing.assert_close(text, prior.text_encoder(ids).last_hidden_state)
+    person = torch.randn(2, 128)
+    identity = denoiser.projector.person(person)
+    torch.testing.assert_close(identity, prior.projector.person(person))
+    latents, hint = torch.randn(1, 4, 4, 4), torch.randn(1, 8, 4, 4)
+    outputs = [
+        call_unet(unet, latents, torch.tensor([300]), Condition(text, identity), hint)
+        for unet in (denoiser.unet, prior.unet)
+    ]
+    torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-5)
+
+    counters = train_base(dataset, output, settings, False, TEXTS, start=trained)
+    assert counters.samples == 4
+    assert (output / "vae" / "config.json").is_file()
+    assert load_prior(output, "photo").unet.config.layers_per_block == [4, 1]
+    again = dataclasses.replace(settings, run=tiny_settings(8).run)
+    train_base(dataset, output, again, True, TEXTS)
+    told = read_manifest(output).training
+    assert told["base"]["samples"] == 8
+    assert told["before"] == read_manifest(trained).training
+
+
+def test_start_that_does_not_fit_is_explained(
+    trained: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    wider = dataclasses.replace(tiny_settings(4).denoiser, channels=(16, 32))
+    settings = dataclasses.replace(tiny_settings(4), denoiser=wider)
+    with pytest.raises(UserError, match="does not fit the network"):
+        train_base(dataset, tmp_path / "prior", settings, False, TEXTS, start=trained)
+    with pytest.raises(UserError, match="prior"):
+        train_base(dataset, tmp_path / "other", settings, False, TEXTS, start=tmp_path / "none")
 
 
 def test_autoencoder_learns(trained: Path) -> None:

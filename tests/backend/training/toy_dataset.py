@@ -55,6 +55,7 @@ def _draw_shard(
         "normal": finish(normal),
         "albedo": finish(albedo),
         "hint": finish(normal),
+        "painted": finish(np.broadcast_to([0.7, 0.5, 0.4], normal.shape)),
         "person": person.astype(np.int32),
         "expression": expression.astype(np.int16),
         "caption": np.array(

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-# Next to no variance must not mean next to all of the loss.
-_FLOOR = 1e-3
+# Next to no variance must not mean next to all of the loss: of the mean, and at all.
+_FLOOR, _LEAST = 1e-3, 1e-9
 
 
 def covariance(parts: Iterable[Tensor]) -> Tensor:
@@ -34,7 +34,7 @@ def detail_metric(spread: Tensor, power: float) -> Tensor:
     variance (Mahalanobis). Scaled so that errors distributed as the latents weigh what they did.
     """
     variance, directions = torch.linalg.eigh(spread)
-    variance = variance.clamp_min(_FLOOR * float(variance.mean()))
+    variance = variance.clamp_min(max(_FLOOR * float(variance.mean()), _LEAST))
     weight = variance**-power
     weight = weight * variance.sum() / (weight * variance).sum()
     return (directions * weight.sqrt() @ directions.mT).float()

@@ -47,3 +47,8 @@ def test_power_between(power: float) -> None:
 def test_a_direction_without_variance_stays_finite() -> None:
     spread = torch.diag(torch.tensor([2.0, 1.0, 0.0], dtype=torch.float64))
     assert detail_metric(spread, 1.0).isfinite().all()
+
+
+def test_without_any_variance_all_directions_count_the_same() -> None:
+    metric = detail_metric(torch.zeros(3, 3, dtype=torch.float64), 0.75)
+    torch.testing.assert_close(metric, torch.eye(3))

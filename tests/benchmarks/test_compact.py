@@ -32,7 +32,8 @@ def test_networks_are_those_of_the_shipped_prior(folder, part):
 
 def test_it_opens_and_denoises(folder):
     prior = load_prior(folder, "geometry")
-    latents, hint = torch.randn(2, 1, 8, 16, 16, generator=torch.Generator().manual_seed(0))
+    both = torch.randn(1, 24, 16, 16, generator=torch.Generator().manual_seed(0))
+    latents, hint = both.split([8, 16], dim=1)
     condition = prior.condition(["a front view"], torch.ones(5, 128), ["smile"])
     with torch.no_grad():
         noise = prior.denoise(latents, torch.tensor([300]), condition, hint)

@@ -9,7 +9,7 @@ import torch
 
 from idto3d.errors import UserError
 from idto3d.training.latents import LatentStore
-from idto3d.training.shards import image_batches, is_held_out, open_dataset, read_shard
+from idto3d.training.shards import IMAGE_KINDS, image_batches, is_held_out, open_dataset, read_shard
 from tests.backend.training.toy_dataset import write_toy_dataset
 
 
@@ -49,10 +49,10 @@ def test_store_takes_in_new_shards_and_uses_its_cache(tmp_path: Path) -> None:
     (folder / "shard-00002.npz").write_bytes((folder / "shard-00001.npz").read_bytes())
     assert store.refresh(5) == 1
     assert len(store) == 12
-    assert sum(encoded) == 12 * 4
+    assert sum(encoded) == 12 * len(IMAGE_KINDS)
     again = LatentStore(dataset, tmp_path / "cache", encode, lambda latents: latents)
     again.refresh(5)
-    assert sum(encoded) == 12 * 4
+    assert sum(encoded) == 12 * len(IMAGE_KINDS)
     assert torch.equal(again.latents["normal"], store.latents["normal"])
 
 

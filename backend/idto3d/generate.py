@@ -5,8 +5,9 @@ ID-to-3D (Babiloni et al., NeurIPS 2024), in one sitting:
 
 1. identity   find the face on each photo, embed it (`identity`)
 2. stage 0    shape the template to the embedding (`head.stage_zero`), then to the landmarks of all
-              photos (`head.fit`), which also tells each photo's pose and expression, then to the
-              normals that a network sees in the photos (`head.relief`)
+              photos (`head.fit`), which also tells each photo's pose and expression, then to what
+              the two and the normals that a network sees in the photos tell about such heads
+              (`head.shape_regression`), or, another template, to those normals (`head.relief`)
 3. geometry   score distillation of camera-space normals into a canonical signed distance field
               and one displacement field an expression (`head`)
 4. texture    score distillation of albedo, then of all materials, under random light (`texture`)
@@ -36,11 +37,12 @@ from idto3d.asset.provenance import write_provenance
 from idto3d.assets import ASSETS
 from idto3d.attempts import Attempts
 from idto3d.guidance import Guide, chosen_expressions, draw_expressions, tone_words
-from idto3d.head.fit import PhotoFit, fit_head
+from idto3d.head.fit import PhotoFit, fit_head, fit_photos
 from idto3d.head.hair_volume import growing_directions
 from idto3d.head.model import HeadModel
 from idto3d.head.photo_view import head_and_face, normals_seen
 from idto3d.head.relief import with_relief
+from idto3d.head.shape_regression import load_shape_regression
 from idto3d.head.stage_zero import FirstGuess, load_stage_zero
 from idto3d.head.template import Template, load_template
 from idto3d.identity import Person, open_encoder, open_finder, person_from_photos, report
@@ -127,7 +129,11 @@ def find_start(run: Run) -> Start:
                 "by its eyes and nose alone"
             )
     images = look_into_photos(coarse, guess, person, photos)
-    template = with_relief(coarse, guess.coefficients, photos, images).subdivided()
+    if run.request.template is None:
+        coarse, photos = reshaped(run.template_folder, coarse, guess, person, marks, photos, images)
+    else:  # the network knows the shipped template alone
+        coarse = with_relief(coarse, guess.coefficients, photos, images)
+    template = coarse.subdivided()
     shots = tuple(
         Shot(
             photo.pixels, fit.pose, template.expression(fit.arkit).numpy(), seen,
@@ -194,6 +200,23 @@ def look_into_photos(
         ]
         found.append(find_intrinsic_images(photo.pixels, squares, guesses))
     return found
+
+
+def reshaped(
+    folder: Path,
+    template: Template,
+    guess: FirstGuess,
+    person: Person,
+    marks: list[Landmarks],
+    photos: tuple[PhotoFit, ...],
+    images: list[list[IntrinsicImages]],
+) -> tuple[Template, tuple[PhotoFit, ...]]:
+    """The template moved to where heads with such evidence lie, and the photos laid on it anew."""
+    network = load_shape_regression(folder / "shape_regression.npz")
+    embedding = _dlib_embeddings(person).mean(axis=0)
+    offset = network.offset(template, guess.coefficients, embedding, photos, marks, images)
+    moved = template.moved(offset)
+    return moved, fit_photos(moved, guess.coefficients, marks, list(person.landmarks))
 
 
 def with_hair(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
 from idto3d.head.photo_pose import DISTANCE, FIVE_POINTS, PhotoPose, solve_pose
@@ -37,6 +38,7 @@ LEAST_MOVE = 0.001 / HEAD_METRES
 # A photo whose landmarks stay farther off than this (share of the eyes' distance, root mean square
 # without the contour) was not understood.
 WORST_ERROR = 0.10
+KNOWN = 1e-3  # spread of the coefficients of a head whose shape is known
 STEPS, TOLERANCE = 60, 1e-4  # of the search: at most so many, and the share gained by the last
 _POSE = 6  # rotation vector, logarithm of the focal length, centre
 
@@ -99,6 +101,17 @@ def fit_head(
         better: dict[int, PhotoFit] = dict(zip(kept, good, strict=True))
         found = tuple(better.get(row, each) for row, each in enumerate(found))
     return HeadFit(coefficients, found)
+
+
+def fit_photos(
+    template: Template,
+    coefficients: torch.Tensor,
+    photos: Sequence[Landmarks],
+    five_points: Sequence[np.ndarray],
+) -> tuple[PhotoFit, ...]:
+    """Pose and expression of a known head in each photo; arguments as of `fit_head`."""
+    known = coefficients.double().numpy()
+    return fit_head(template, known, np.full(len(known), KNOWN), photos, five_points).photos
 
 
 def _fit(

@@ -15,21 +15,17 @@ import scipy.sparse as sparse
 import torch
 from scipy.sparse.linalg import splu
 
+from idto3d.head.evidence import shown
 from idto3d.head.fit import PhotoFit
-from idto3d.head.photo_view import visible
 from idto3d.head.regions import SKIN, face_centimetre, hair_mask, smoothstep
 from idto3d.head.template import CHIN, JAW_ENDS, Template
-from idto3d.identity.intrinsic_images import IntrinsicImages, together
-from idto3d.render.normals import vertex_normals
+from idto3d.identity.intrinsic_images import IntrinsicImages
 
 # How stiff the correction is, and how it is held where it was, against one square unit of surface
 # on which one photo's normals are known to one radian. Chosen on 16 synthetic people.
 STIFFNESS, HOLD = 0.01, 3e4
-# Normals err by this much (variance of a component) at least: the pose and the expression do.
-LEAST_VARIANCE = 0.003
 # A normal further off than this (sine) is no small error: a hand, hair, a wrong expression.
 ROBUST = 0.3
-SIDEWAYS = 0.25  # cosine to the camera below which a photo does not count
 RIM = 5  # edges over which the correction fades out around the face
 STEPS = 4  # of solving and looking again where the vertices lie in the photos
 
@@ -108,17 +104,12 @@ def _equations(
 ) -> tuple[sparse.csr_matrix, np.ndarray]:
     """Rows (N,3V) and right sides (N,) for the whole offset; start (V,3) is where it is zero."""
     positions = start + offset
-    normals = vertex_normals(torch.from_numpy(positions.astype(np.float32)), template.faces).numpy()
-    points = photo.pose.project(positions)[:, :2]
-    seen = together([image.at(points) for image in images])
-    facing = normals @ photo.pose.towards()
-    weight = region * seen.on_head * smoothstep(SIDEWAYS, 2 * SIDEWAYS, facing)
-    weight = weight * visible(photo.pose, positions, template.faces)
-    weight = weight * mesh.area / (seen.variance + LEAST_VARIANCE)
+    found = shown(template, photo.pose, positions, images, np.arange(len(positions)))
+    weight = region * found.weight * mesh.area
     one, other = mesh.edges.T
     both = np.flatnonzero((weight[one] > 0) & (weight[other] > 0))
     one, other, length = one[both], other[both], mesh.length[both]
-    normal = (seen.normal @ photo.pose.rotation)[[one, other]].sum(axis=0)
+    normal = found.normal[[one, other]].sum(axis=0)
     normal = normal / np.linalg.norm(normal, axis=1, keepdims=True)
     off = (normal * (positions[other] - positions[one])).sum(axis=1) / length
     # Geman and McClure's weight: what is far off lets go.

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
 from idto3d.assets import ASSETS
@@ -158,3 +159,15 @@ def test_a_photo_that_is_not_understood_counts_for_nothing(
     nothing = fit_head(template, np.full(size, 0.2), np.ones(size), [bad], [five[1]])
     assert np.array_equal(nothing.coefficients, np.full(size, 0.2))
     assert not nothing.photos[0].understood
+
+
+def test_a_known_head_is_only_laid_on_its_photos(template: Template, person: np.ndarray) -> None:
+    poses = [pose_of(-25), pose_of(10, 5)]
+    shots = [shot(template, person, pose, SMILE) for pose in poses]
+    five = [photo.points[list(FIVE_POINTS)] for photo in shots]
+    known = torch.from_numpy(person).float()
+    for pose, found in zip(poses, fit.fit_photos(template, known, shots, five), strict=True):
+        assert found.understood
+        assert degrees_between(pose.rotation, found.pose.rotation) < 3.0
+        assert found.pose.focal == pytest.approx(FOCAL, rel=0.03)
+        assert found.arkit["mouthSmileLeft"] == pytest.approx(0.7, abs=0.25)

@@ -6,17 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
 
 from idto3d.assets import ASSETS
-from idto3d.head.fit import PhotoFit
-from idto3d.head.photo_pose import PhotoPose
-from idto3d.head.photo_view import head_and_face, normals_seen
 from idto3d.head.relief import cotangent_laplacian, face_weight, relief, with_relief
 from idto3d.head.template import Template, load_template
-from idto3d.identity.intrinsic_images import SIZE, IntrinsicImages
 from idto3d.render.normals import vertex_normals
 from idto3d.settings import HEAD_METRES
+from tests.backend.head.seen import images, photos
 
 BUMP = 0.004 / HEAD_METRES  # units
 
@@ -37,28 +33,6 @@ def bump(template: Template) -> np.ndarray:
         height += np.exp(-((positions - cheek) ** 2).sum(axis=1) / 0.1**2)
     normals = vertex_normals(template.mean, template.faces).double().numpy()
     return BUMP * height[:, None] * normals * (template.part.numpy() == 0)[:, None]
-
-
-def photos() -> list[PhotoFit]:
-    turns = [Rotation.from_euler("y", yaw, degrees=True).as_matrix() for yaw in (-35, 0, 35)]
-    return [PhotoFit(PhotoPose(turn, 300.0, np.zeros(2), 0.0), {}, True) for turn in turns]
-
-
-def images(
-    template: Template, truth: np.ndarray, photos: list[PhotoFit], error: float = 0.0
-) -> list[list[IntrinsicImages]]:
-    """What a network would see of the true head; error: deviation of each normal's components."""
-    random, found = np.random.default_rng(3), []
-    for photo in photos:
-        squares = []
-        for square in head_and_face(photo.pose):
-            normal = normals_seen(photo.pose, truth, template.faces, square, SIZE)
-            on_head = (np.linalg.norm(normal, axis=-1) > 0.5).astype(np.float32)
-            normal = normal + error * random.normal(size=normal.shape).astype(np.float32)
-            variance = np.full((SIZE, SIZE), error**2 + 0.01, np.float32)
-            squares.append(IntrinsicImages(square, normal, variance, normal, on_head))
-        found.append(squares)
-    return found
 
 
 def missing(offset: np.ndarray, bump: np.ndarray, template: Template) -> float:

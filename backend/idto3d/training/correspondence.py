@@ -95,11 +95,6 @@ def correspondence(
     )
 
 
-def symmetric(valid: np.ndarray, mirror: np.ndarray) -> np.ndarray:
-    """(V,) bool: valid on both sides; mirror (V,) is each vertex' image."""
-    return valid & valid[mirror]
-
-
 @dataclass(frozen=True)
 class _Pairs:
     """The closest points of V positions."""

@@ -2,28 +2,13 @@
 """Training of the shape regression on made-up people whose moves are a known function of what
 their photographs tell."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from idto3d.assets import ASSETS
 from idto3d.head.evidence import Evidence
-from idto3d.head.template import load_template
 from idto3d.identity.landmarks import MIRROR
-from idto3d.training.shape_regression import (
-    FLIP,
-    SCALE,
-    Example,
-    Layout,
-    errors,
-    layout,
-    learn,
-    load_examples,
-    report,
-    rows,
-    save_examples,
-)
+from idto3d.training.shape_examples import FLIP, Example, Layout
+from idto3d.training.shape_regression import SCALE, errors, learn, report, rows
 
 POINTS, CENTRES = 6, 4
 # The first and the second half are each other's images.
@@ -122,29 +107,3 @@ def test_the_report_is_of_people_left_out(capsys: pytest.CaptureFixture[str]) ->
         "5 of 100 people left out, by all photos",
         "5 of 100 people left out, by a few",
     ]
-
-
-def test_examples_are_kept(tmp_path: Path) -> None:
-    examples = people(2, 6)
-    save_examples(examples, tmp_path / "person.npz")
-    again = load_examples(tmp_path / "person.npz")
-    for one, other in zip(examples, again, strict=True):
-        assert np.array_equal(one.evidence.row(), other.evidence.row())
-        assert np.array_equal(one.moves, other.moves)
-        assert np.array_equal(one.places, other.places)
-    assert [file.name for file in tmp_path.iterdir()] == ["person.npz"]
-
-
-def test_the_layout_has_two_equal_sides() -> None:
-    template = load_template(ASSETS / "template" / "head.npz")
-    mean = template.mean.double().numpy()
-    valid = (template.part.numpy() == 0) & (mean[:, 1] > -0.3)
-    places = layout(template, valid)
-    for chosen, mirrored in (
-        (places.points, places.mirrored_points), (places.centres, places.mirrored_centres)
-    ):  # fmt: skip
-        assert np.allclose(mean[chosen[mirrored]], mean[chosen] * FLIP, atol=1e-3)
-        assert valid[chosen].all()
-    assert (places.aligned[places.points] > 0.5).all()
-    chin = mean[template.landmarks[8], 1]
-    assert (mean[places.centres, 1] > chin - 1e-3).all()

@@ -15,6 +15,7 @@ from idto3d.asset.files import write_whole
 from idto3d.asset.mesh import PosedMesh
 from idto3d.errors import UNREADABLE_NPZ, UserError
 from idto3d.render.cameras import orbit, transform
+from idto3d.render.eight_bits import eight_bits
 from idto3d.render.normals import supersampled_normals
 from idto3d.render.rasterize import interpolate, rasterize
 
@@ -89,7 +90,7 @@ def write_progress(path: Path, poses: Tensor, faces: Tensor, albedo: Tensor | No
         colour = interpolate(albedo.cpu(), fragments, faces)
         rows.append(colour * fragments.mask + 1 - fragments.mask)
     grid = torch.cat([torch.cat(list(row), dim=1) for row in rows])
-    pixels = (grid.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy()
+    pixels = eight_bits(grid)
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, format="PNG")
     write_whole(path, stream.getvalue())

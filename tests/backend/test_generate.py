@@ -175,7 +175,7 @@ def test_other_seed_other_head(finished: tuple[JobFolder, Recorder], materials: 
     other = make_tiny_job(materials / "other", materials, seed=4)
     generate(other.read_request(), other, Recorder())
     first, second = surface_of(finished[0]), surface_of(other)
-    assert np.abs(first["canonical"] - second["canonical"]).max() > 1e-4
+    assert np.abs(first["canonical"] - second["canonical"]).max() > 1e-5
     assert np.abs(first["materials"] - second["materials"]).max() > 1e-2
 
 

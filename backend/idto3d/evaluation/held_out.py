@@ -18,6 +18,7 @@ from idto3d.evaluation.identity import PICTURE_SIZE, PICTURES
 from idto3d.evaluation.judges import Dlib, embed_pictures
 from idto3d.job.protocol import JobFolder
 from idto3d.render.cameras import orbit
+from idto3d.render.eight_bits import eight_bits
 from idto3d.training.dataset import FIVE_POINTS, screen_points
 from idto3d.training.people import Person
 from idto3d.training.views import render_views
@@ -78,7 +79,7 @@ def casual_photos(person: Person, index: int, table: list[dict], size: int) -> l
         )
         shape = torch.from_numpy((person.neutral + moved).astype(np.float32))[None]
         picture = render_views(person, shape, camera, size, random).photo[0]
-        photos.append((picture.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy())
+        photos.append(eight_bits(picture))
     return photos
 
 
@@ -127,7 +128,7 @@ def casual_portraits(
     photos = render_views(person, vertices, cameras, PICTURE_SIZE, random).photo
     marks = vertices[:, person.landmarks[list(FIVE_POINTS)]]
     points = screen_points(marks, cameras, PICTURE_SIZE)
-    return (photos.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy(), points
+    return eight_bits(photos), points
 
 
 def comparison_embeddings(person: Person, index: int, table: list[dict]) -> np.ndarray:

@@ -14,6 +14,7 @@ import torch.nn.functional as functional
 
 from idto3d.asset.textured import Seen
 from idto3d.render.cameras import Cameras, orbit, transform
+from idto3d.render.eight_bits import eight_bits
 from idto3d.render.environment import (
     EnvironmentLight,
     prefilter,
@@ -132,7 +133,7 @@ def take(
         image[seen.inside] = linear_to_srgb(tone_map(linear)).clamp(0, 1)
         small = functional.avg_pool2d(image.permute(2, 0, 1)[None], SUPERSAMPLE)
         pictures.append(small[0].permute(1, 2, 0))
-    return (torch.stack(pictures) * 255 + 0.5).to(torch.uint8).numpy()
+    return eight_bits(torch.stack(pictures))
 
 
 def for_sheet(head: Head, light: EnvironmentLight) -> np.ndarray:

@@ -25,6 +25,7 @@ from idto3d.assets import ASSETS, PRIOR
 from idto3d.errors import UserError
 from idto3d.evaluation.contact_sheet import Row, write_contact_sheet
 from idto3d.evaluation.sitters import synthetic_people
+from idto3d.render.eight_bits import eight_bits
 
 if TYPE_CHECKING:
     from idto3d.head.template import Template
@@ -184,7 +185,7 @@ class Studio:
             noise(), self.drawing.guidance, noise, self.drawing.steps,
         )  # fmt: skip
         with torch.no_grad():
-            return _pixels(prior.decode(latents).movedim(1, -1))
+            return eight_bits(prior.decode(latents).movedim(1, -1))
 
 
 def _cameras(yaw: Sequence[float]) -> "Cameras":
@@ -292,17 +293,15 @@ def _eyes(studio: Studio, sitters: Sequence[Sitter]) -> dict[str, float]:
         views = render_views(sitter.person, shape, cameras, size, np.random.default_rng(0))
         own = screen_points(shape[:, sitter.person.landmarks], cameras, size)
         told = screen_points(sitter.shape[landmarks].expand(count, -1, -1), cameras, size)
-        true = _pixels(views.albedo)
+        true = eight_bits(views.albedo)
         with torch.no_grad():
-            kept = _pixels(prior.decode(prior.encode(views.albedo.movedim(-1, 1))).movedim(1, -1))
+            kept = eight_bits(
+                prior.decode(prior.encode(views.albedo.movedim(-1, 1))).movedim(1, -1)
+            )
         drawn = studio.draw("albedo", sitter, cameras, ["neutral"] * count)
         likeness["drawn"].append(eye_likeness(drawn, told, true, own))
         likeness["autoencoder"].append(eye_likeness(kept, own, true, own))
     return {name: float((np.stack(each) > DRAWN).mean()) for name, each in likeness.items()}
-
-
-def _pixels(images: torch.Tensor) -> np.ndarray:
-    return (images.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy()
 
 
 def _words(sitter: Sitter) -> str:

@@ -24,8 +24,8 @@ from idto3d.head.template import load_template
 from idto3d.identity.dlib_encoder import chip_from_landmarks, embed_chips
 from idto3d.prior.captions import view_words
 from idto3d.render.cameras import Cameras, orbit, sample_cameras, transform
+from idto3d.render.eight_bits import eight_bits
 from idto3d.render.normals import supersampled
-from idto3d.texture.hint_paint import hint_paint
 from idto3d.training.looks import caption
 from idto3d.training.people import People, Person
 from idto3d.training.views import render_views
@@ -65,7 +65,7 @@ def identity_embeddings(
     vertices = torch.from_numpy(np.stack(shapes).astype(np.float32))
     photos = render_views(person, vertices, cameras, size, random, person.grown).photo
     points = screen_points(vertices[:, person.landmarks[list(FIVE_POINTS)]], cameras, size)
-    images = (photos.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy()
+    images = eight_bits(photos)
     chips = [chip_from_landmarks(i, p) for i, p in zip(images, points, strict=True)]
     return embed_chips(np.stack(chips))
 
@@ -105,21 +105,18 @@ def render_person(
             for shape, e in zip(shapes, expression, strict=True)
         ]
     )
-    hint, painted = supersampled(hints, fine.faces, cameras, settings.image_size, hint_paint(fine))
+    hint, painted = supersampled(hints, fine.faces, cameras, settings.image_size, people.hint_paint)
     captions = [
         caption(view_words(float(y), float(p), bool(c)), person.words, random.random(5) < 0.75)
         for y, p, c in zip(cameras.yaw, cameras.pitch, cameras.close_up, strict=True)
     ]
 
-    def pixels(image: torch.Tensor) -> np.ndarray:
-        return (image.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy()
-
     return {
-        "photo": pixels(views.photo),
-        "normal": pixels(views.normal),
-        "albedo": pixels(views.albedo),
-        "hint": pixels(hint),
-        "painted": pixels(painted),
+        "photo": eight_bits(views.photo),
+        "normal": eight_bits(views.normal),
+        "albedo": eight_bits(views.albedo),
+        "hint": eight_bits(hint),
+        "painted": eight_bits(painted),
         "expression": expression.astype(np.int16),
         "caption": np.array(captions, dtype="<U200"),
         "yaw": cameras.yaw.numpy(),

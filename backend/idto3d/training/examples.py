@@ -10,6 +10,7 @@ from PIL import Image
 
 from idto3d.head.template import load_template
 from idto3d.render.cameras import orbit
+from idto3d.render.eight_bits import eight_bits
 from idto3d.training.people import People
 from idto3d.training.views import render_views
 
@@ -37,7 +38,7 @@ def render_examples(person_index: int) -> list[np.ndarray]:
         camera = orbit(yaw, pitch, 2.6, (0.0, 0.0, 0.0), 21.0)
         shape = torch.from_numpy(vertices.astype(np.float32))[None]
         photo = render_views(person, shape, camera, SIZE, random).photo[0]
-        photos.append((photo.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy())
+        photos.append(eight_bits(photo))
     return photos
 
 

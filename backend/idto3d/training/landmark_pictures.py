@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from idto3d.render.cameras import orbit
+from idto3d.render.eight_bits import eight_bits
 from idto3d.training.dataset import screen_points
 from idto3d.training.people import People, Person
 from idto3d.training.views import render_views
@@ -77,9 +78,9 @@ def render_faces(
     vertices = torch.from_numpy(np.stack([person.neutral + m for m in moves]).astype(np.float32))
     views = render_views(person, vertices, cameras, size, random)
     on_head = (views.normal < 0.999).any(dim=-1, keepdim=True).float()
-    pictures = torch.cat([views.photo, on_head], dim=-1).clamp(0, 1) * 255 + 0.5
+    pictures = torch.cat([views.photo, on_head], dim=-1)
     points = screen_points(vertices[:, landmarks], cameras, size)
-    return pictures.to(torch.uint8).numpy(), points.astype(np.float32)
+    return eight_bits(pictures), points.astype(np.float32)
 
 
 def render_shards(

@@ -20,6 +20,7 @@ from idto3d.identity.encoders import Encoder, Finder, chip_of
 from idto3d.identity.photos import read_photo
 from idto3d.prior.captions import view_words
 from idto3d.render.cameras import Cameras, orbit, sample_cameras
+from idto3d.render.eight_bits import eight_bits
 from idto3d.render.normals import supersampled
 from idto3d.texture.hint_paint import hint_paint
 from idto3d.texture.paint import Paint
@@ -146,7 +147,7 @@ def _photo(mesh: ScanMesh, settings: DatasetSettings, random: np.random.Generato
     yaw = torch.from_numpy(random.uniform(-35, 35, 1)).float()
     pitch = torch.from_numpy(random.uniform(-12, 12, 1)).float()
     cameras = orbit(yaw, pitch, 2.6, (0.0, 0.0, 0.05), 19.0)
-    return _pixels(render_scan(mesh, cameras, settings.embedding_size, random).photo)[0]
+    return eight_bits(render_scan(mesh, cameras, settings.embedding_size, random).photo)[0]
 
 
 def render_scan(mesh: ScanMesh, cameras: Cameras, size: int, random: np.random.Generator) -> Views:
@@ -189,6 +190,7 @@ def render_subject(
         for kind in kinds
     }
     landmarks = np.zeros((settings.views, len(template.landmarks), 2), np.float32)
+    paint = hint_paint(template)
     for index, mesh in enumerate(meshes):
         rows = np.flatnonzero(chosen == index)
         if not len(rows):
@@ -198,10 +200,10 @@ def render_subject(
         arkit = table[vocabulary.index(names[index])]["arkit"]
         hint = template.mean + template.expression(arkit)
         shown = (views.photo, views.normal, views.albedo, *supersampled(
-            hint, template.faces, some, settings.image_size, hint_paint(template)
+            hint, template.faces, some, settings.image_size, paint
         ))  # fmt: skip
         for kind, images in zip(kinds, shown, strict=True):
-            pictures[kind][rows] = _pixels(images)
+            pictures[kind][rows] = eight_bits(images)
         marks = hint[template.landmarks].expand(len(rows), -1, -1)
         landmarks[rows] = screen_points(marks, some, settings.image_size)
     captions = [
@@ -218,7 +220,3 @@ def render_subject(
         "close_up": cameras.close_up.numpy(),
         "landmarks": landmarks,
     }
-
-
-def _pixels(images: torch.Tensor) -> np.ndarray:
-    return (images.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy()

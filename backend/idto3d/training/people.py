@@ -12,6 +12,7 @@ from idto3d.head.regions import LEFT_EYE, RIGHT_EYE, smoothstep
 from idto3d.head.subdivide import loop_subdivision
 from idto3d.head.template import Template
 from idto3d.render.normals import vertex_normals
+from idto3d.texture.hint_paint import hint_paint
 from idto3d.texture.paint import Paint, paint_head
 from idto3d.training.anny_head import AnnyHead, AnnyPerson, sample_person
 from idto3d.training.attire.outfit import dressed, restyled
@@ -57,6 +58,7 @@ class People:
         self.dressed = dressed
         self.anny = AnnyHead()
         self.fine = template.subdivided()
+        self.hint_paint = hint_paint(self.fine)  # what hints show of everybody
         self._matrix, self._anny_faces = loop_subdivision(self.anny.faces, len(self.anny.part))
         finest = self.fine
         for _ in range(levels - 1):

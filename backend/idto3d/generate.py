@@ -79,8 +79,8 @@ class Start:
     guess: FirstGuess  # its shape fitted to the photos
     shots: tuple[Shot, ...]  # the person's photos, and how the head lies in each
     template: Template  # the person's own, subdivided once
-    bare: Tensor  # (V,3) the shaped template, mouth slightly open: what the hints show
-    canonical: Tensor  # (V,3) the same with the volume of the hair that the photos show
+    hint: Tensor  # (V,3) the basis' nearest head, mouth slightly open: what the hints show
+    canonical: Tensor  # (V,3) the person's, with the volume of the hair that the photos show
     motions: Tensor  # (K,V,3) from canonical to each expression, the neutral one first
     expressions: tuple[str, ...]  # K names
 
@@ -130,10 +130,12 @@ def find_start(run: Run) -> Start:
             )
     images = look_into_photos(coarse, guess, person, photos)
     if run.request.template is None:
-        coarse, photos = reshaped(run.template_folder, coarse, guess, person, marks, photos, images)
+        own, photos = reshaped(run.template_folder, coarse, guess, person, marks, photos, images)
     else:  # the network knows the shipped template alone
-        coarse = with_relief(coarse, guess.coefficients, photos, images)
-    template = coarse.subdivided()
+        own = with_relief(coarse, guess.coefficients, photos, images)
+    template = own.subdivided()
+    # The prior was trained with such hints, and adds what they lack; given all, it would add twice.
+    nearest = coarse.nearest(own.neutral(guess.coefficients))
     shots = tuple(
         Shot(
             photo.pixels, fit.pose, template.expression(fit.arkit).numpy(), seen,
@@ -149,7 +151,7 @@ def find_start(run: Run) -> Start:
         guess,
         shots,
         template,
-        bare,
+        coarse.subdivided().canonical(nearest),
         with_hair(bare, template, guess, shots),
         torch.stack([template.from_canonical(expression.arkit) for expression in expressions]),
         tuple(expression.name for expression in expressions),
@@ -238,7 +240,7 @@ def guide_for(run: Run, start: Start, domain: str) -> Guide:
         compile_blocks(prior)
     if replays_denoiser(run):
         replay_denoiser(prior)
-    hint = start.bare + start.motions
+    hint = start.hint + start.motions
     return Guide(
         prior,
         torch.from_numpy(start.person.embeddings).to(run.device),

@@ -45,6 +45,12 @@ class Template:
         """Closed-mouth neutral head (V,3) of identity coefficients (I,)."""
         return self.mean + torch.einsum("i,ivc->vc", identity, self.identity_basis)
 
+    def nearest(self, positions: torch.Tensor) -> torch.Tensor:
+        """Identity coefficients (I,) of the neutral head that is nearest to positions (V,3)."""
+        basis = self.identity_basis.flatten(1).double()
+        offset = (positions - self.mean).flatten().double()
+        return torch.linalg.solve(basis @ basis.T, basis @ offset).float()
+
     def expression(self, arkit: dict[str, float]) -> torch.Tensor:
         """Displacement (V,3) from the neutral head for ARKit weights in [0, 1]."""
         displacement = torch.zeros_like(self.mean)

@@ -158,3 +158,16 @@ def test_damaged_file(tmp_path: Path) -> None:
     np.savez(path, mean=np.zeros((3, 3)))
     with pytest.raises(UserError, match="--template"):
         load_template(path)
+
+
+def test_the_nearest_head_of_the_basis(template: Template) -> None:
+    identity = torch.randn(len(template.identity_basis), generator=torch.Generator().manual_seed(0))
+    head = template.neutral(identity)
+    assert torch.allclose(template.nearest(head), identity, atol=1e-3)
+    # What the basis can't say changes little, and no other coefficients come closer.
+    bump = 0.01 * torch.exp(-((head - head[template.landmarks[30]]) ** 2).sum(1) / 0.05**2)
+    other = head + bump[:, None]
+    found = template.nearest(other)
+    gap = (template.neutral(found) - other).square().sum()
+    assert gap <= (head - other).square().sum()
+    assert gap <= (template.neutral(found + 0.01) - other).square().sum()

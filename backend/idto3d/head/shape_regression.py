@@ -4,8 +4,9 @@
 A linear network with one narrow layer (reduced-rank regression, Izenman 1975), as cascaded shape
 regression uses (Xiong and De la Torre, "Supervised descent method", CVPR 2013). Trained on
 synthetic people (`training/shape_regression.py`), it knows how heads vary together and by how much
-the landmarks and normals err, which no hand-set variance tells. It says how some hundred points of
-the head move; between them the surface follows smoothly (a Gaussian process' mean).
+the landmarks and normals err, which no hand-set variance tells. It says how some two
+hundred points of the head move; between them the surface follows smoothly (a Gaussian process'
+mean).
 """
 
 from collections.abc import Sequence

@@ -134,7 +134,7 @@ def main(arguments: argparse.Namespace) -> None:
                 save_examples(collector.examples(FIRST_PERSON + index), files[index])
             except UserError as error:
                 print(f"Person {index} is left out: {error}", flush=True)
-        if index % 50 == 0:
+        if index // count % 50 == 0:
             print(f"person {index} of {arguments.people}", flush=True)
     if count > 1:
         print("This part is done. Without --part the same command learns from all of them.")
